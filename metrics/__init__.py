@@ -1,0 +1,1 @@
+"""Metrics of the agents and of the platform: what /metrics shows, counted from entries and rows."""

@@ -1,0 +1,94 @@
+"""Read settings from the environment, and from nowhere else.
+
+Every reader names the variable and the way out when a value is wrong, since a wrong value stops
+the start. Used by settings.py alone. What is set is listed in docs/settings.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def text(name: str, default: str = "") -> str:
+    """Return the variable's text, or the default when it is unset or empty."""
+    return os.environ.get(name) or default
+
+
+def integer(name: str, default: int, *, least: int = 0, most: int = 2**31 - 1) -> int:
+    """Return the variable as a whole number between `least` and `most`."""
+    value = text(name, str(default))
+    try:
+        number = int(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}") from None
+    if not least <= number <= most:
+        raise ImproperlyConfigured(f"{name} must be between {least} and {most}, not {number}")
+    return number
+
+
+def boolean(name: str, default: bool) -> bool:
+    """Return the variable as a boolean: 1, true, yes, on or 0, false, no, off."""
+    value = text(name, "true" if default else "false").lower()
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"0", "false", "no", "off"}:
+        return False
+    raise ImproperlyConfigured(f"{name} must be true or false, not {value!r}")
+
+
+def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
+    """Return the variable, which must be one of `allowed`."""
+    value = text(name, default)
+    if value not in allowed:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+    return value
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """Return the variable split at commas, without blanks."""
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def folder(name: str, default: Path) -> Path:
+    """Return the variable as an absolute path; it need not exist yet."""
+    return Path(text(name, str(default))).expanduser().absolute()
+
+
+def installation(data: Path) -> dict[str, str]:
+    """Return the addresses that `manage.py up` wrote for its embedded servers, or nothing.
+
+    So a command in a second terminal finds the database of the installation that runs.
+    """
+    try:
+        found: dict[str, str] = json.loads((data / "services.json").read_text())
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return {}
+    return found
+
+
+def database(url: str, *, variable: str) -> dict[str, Any]:
+    """Translate a `postgresql://` address into Django's DATABASES entry.
+
+    Query parameters become libpq options, so `?host=/run/obs` names a socket directory.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgresql", "postgres"}:
+        raise ImproperlyConfigured(
+            f"{variable} must begin with postgresql://; only Postgres is supported"
+        )
+    options = dict(parse_qsl(parts.query))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": options.pop("host", "") or parts.hostname or "",
+        "PORT": options.pop("port", "") or str(parts.port or ""),
+        "OPTIONS": options,
+    }

@@ -1,0 +1,197 @@
+"""All settings: the environment only, one line of why each, documented in docs/settings.md.
+
+Nothing else reads the environment. A wrong value stops the start.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from obsplatform import env, keys
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = "0.1.0"
+
+# --- Where an installation lives -------------------------------------------------------------
+
+DATA = env.folder("OBS_DATA", BASE_DIR / "var")  # everything of one installation, but the code
+PORT = env.integer("OBS_PORT", 8000, least=1, most=65535)  # the next free one is taken when busy
+KEY_DIR = env.folder("OBS_KEY_DIR", DATA / "keys")  # keys never live in the database
+ENVIRONMENT = env.text("OBS_ENVIRONMENT", "production")  # a label in pages and logs
+DEBUG = env.boolean("OBS_DEBUG", False)  # tracebacks in the browser: never where others can reach it
+ALLOWED_HOSTS = env.words("OBS_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")  # names we answer to
+CSRF_TRUSTED_ORIGINS = env.words("OBS_TRUSTED_ORIGINS")  # https://audit.example.com behind a proxy
+HTTPS = env.boolean("OBS_HTTPS", False)  # secure cookies and HSTS; set it behind a TLS proxy
+SECRET_KEY = keys.secret_key(KEY_DIR)
+SUBJECT_WRAPPING_KEY = keys.read_or_make(KEY_DIR, "wrapping")  # encrypts the data subjects' keys
+SUBJECT_LOOKUP_KEY = keys.read_or_make(KEY_DIR, "lookup")  # finds a data subject without its id
+DIGEST_KEY = keys.read_or_make(KEY_DIR, "digest")  # tells an honest retry from other content
+API_KEY_PEPPER = keys.read_or_make(KEY_DIR, "pepper")  # a stolen table holds no usable API key
+
+# --- Databases -------------------------------------------------------------------------------
+
+_ROLE_OF_COMMAND = {
+    "append_pending": "worker",
+    "rebuild": "worker",
+    "verifychain": "worker",
+    "createsuperuser": "owner",
+    "makemigrations": "owner",
+    "migrate": "owner",
+}
+
+
+def _default_role() -> str:
+    program, *arguments = sys.argv
+    if Path(program).name == "celery" or (arguments and arguments[0] == "celery"):
+        return "worker"
+    return _ROLE_OF_COMMAND.get(arguments[0], "web") if arguments else "web"
+
+
+DATABASE_ROLE = env.choice("OBS_DATABASE_ROLE", _default_role(), ("web", "worker", "owner"))
+
+_services = env.installation(DATA)
+_web_url = env.text("DATABASE_URL")
+if _web_url:  # an installation of its own never mixes with the embedded one
+    _services = {}
+DATABASE_URLS = {
+    "web": _web_url or _services.get("database_url", ""),
+    "worker": env.text("DATABASE_WORKER_URL") or _services.get("database_worker_url", ""),
+    "owner": env.text("DATABASE_OWNER_URL") or _services.get("database_owner_url", ""),
+}
+DATABASE_ROLES_MISSING = [role for role, url in DATABASE_URLS.items() if not url]  # /ready says so
+_database = env.database(
+    DATABASE_URLS[DATABASE_ROLE] or DATABASE_URLS["web"] or "postgresql:///obsplatform",
+    variable="DATABASE_URL",
+)
+_database["ATOMIC_REQUESTS"] = False  # an acknowledged event must be committed before the answer
+if DATABASE_ROLE == "web":
+    # 503 after half a second without a connection; a client retries, a thread that waits helps nobody.
+    _database["OPTIONS"]["pool"] = {
+        "min_size": 2,
+        "max_size": env.integer("OBS_WEB_CONNECTIONS", 12, least=2, most=500),
+        "timeout": 0.5,
+    }
+else:
+    # Celery closes a pool at every task, so workers keep one plain connection a process instead.
+    _database["CONN_MAX_AGE"] = None
+    _database["CONN_HEALTH_CHECKS"] = True
+DATABASES: dict[str, Any] = {"default": _database}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Redis and Celery: a bell, never a store ---------------------------------------------------
+
+REDIS_URL = env.text("REDIS_URL") or _services.get("redis_url", "redis://127.0.0.1:6379/0")
+CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_timeout": 5,
+    "socket_connect_timeout": 0.1,  # a bell that cannot ring must not hold a request
+    "visibility_timeout": 60,  # a lost wake-up may ring again at once: append is idempotent
+}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 200_000  # KiB; a leak anywhere ends as a fresh child
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_TIMEZONE = "UTC"
+
+# --- Ledger, ingest ----------------------------------------------------------------------------
+
+LEDGER = env.text("OBS_LEDGER", "main")  # the ledger that `up` and the platform's own acts use
+APPEND_BATCH = env.integer("OBS_APPEND_BATCH", 5000, least=1, most=50_000)  # events a transaction
+APPEND_POLL_MS = env.integer("OBS_APPEND_POLL_MS", 200, least=10, most=60_000)  # the loop's pause
+RATE_EVENTS = env.integer("OBS_RATE_EVENTS", 50_000, least=1)  # events a second and key, over it 429
+RATE_REQUESTS = env.integer("OBS_RATE_REQUESTS", 5_000, least=1)  # requests a second and key
+INBOX_LIMIT = env.integer("OBS_INBOX_LIMIT", 1_000_000, least=1)  # with a minute of age: 503
+WEB_WORKERS = env.integer("OBS_WEB_WORKERS", 1, least=1, most=64)  # web processes of `up`
+WEB_THREADS = env.integer("OBS_WEB_THREADS", 8, least=2, most=256)  # threads of each of them
+RECORD_IP = env.boolean("OBS_RECORD_IP", False)  # the sender's address in every record
+REDACT_EXTRA_KEYS = env.words("OBS_REDACT_EXTRA_KEYS")  # key names whose values are masked too
+REDACT_EXTRA_PATTERNS = env.words("OBS_REDACT_EXTRA_PATTERNS")  # regular expressions, likewise
+PROJECTIONS = ["audit.agents.AgentRegistry"]  # what is derived from entries, by dotted path
+METRICS_COLLECTORS = ["audit.collectors.AuditCollector"]  # what /metrics shows, by dotted path
+
+# --- Logs ----------------------------------------------------------------------------------------
+
+LOG_LEVEL = env.choice("OBS_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+LOG_FORMAT = env.choice("OBS_LOG_FORMAT", "json", ("json", "console"))  # console is for eyes
+METRICS_TOKEN = env.text("OBS_METRICS_TOKEN")  # lets a scraper in that is not on loopback
+
+# --- Django ----------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "unfold",
+    "obsplatform.admin.AdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django_prometheus",
+    "django_structlog",
+    "django_celery_beat",
+    "ninja",
+    "audit",
+    "metrics",
+    "tracing",
+    "compliance",
+]
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+ROOT_URLCONF = "obsplatform.urls"
+WSGI_APPLICATION = "obsplatform.wsgi.application"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "/admin/login/"
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA / "static"
+STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+WHITENOISE_USE_FINDERS = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_SSL_REDIRECT = False  # the proxy's duty; /health must answer on plain HTTP
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+# The API caps bodies itself while it inflates them; Django's own cap guards the admin's forms.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024

@@ -1,0 +1,1 @@
+"""Traces and logs: what led to what."""
