@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from obsplatform import env, keys
+from obsplatform.desk import UNFOLD as DESK
+from tracing import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
@@ -55,6 +57,8 @@ _services = env.installation(DATA)
 _web_url = env.text("DATABASE_URL")
 if _web_url:  # an installation of its own never mixes with the embedded one
     _services = {}
+EMBEDDED_POSTGRES = not _web_url  # `up` starts a Postgres of its own
+EMBEDDED_REDIS = not env.text("REDIS_URL")  # `up` starts a Valkey of its own
 DATABASE_URLS = {
     "web": _web_url or _services.get("database_url", ""),
     "worker": env.text("DATABASE_WORKER_URL") or _services.get("database_worker_url", ""),
@@ -120,7 +124,20 @@ METRICS_COLLECTORS = ["audit.collectors.AuditCollector"]  # what /metrics shows,
 
 LOG_LEVEL = env.choice("OBS_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 LOG_FORMAT = env.choice("OBS_LOG_FORMAT", "json", ("json", "console"))  # console is for eyes
+# A server's lines go to stdout; a command's stdout is its data, so its lines go to stderr.
+_LOG_STREAM: logs.Stream = "stderr" if Path(sys.argv[0]).name == "manage.py" else "stdout"
+LOGGING = logs.configure(
+    LOG_LEVEL,
+    "json" if LOG_FORMAT == "json" else "console",
+    stream=_LOG_STREAM,
+    extra_keys=REDACT_EXTRA_KEYS,
+    extra_patterns=REDACT_EXTRA_PATTERNS,
+)
+DJANGO_STRUCTLOG_CELERY_ENABLED = True  # the request's id travels with the bell
+DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = 10  # DEBUG: append says what it chained, once
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = RECORD_IP  # an address is personal data
 METRICS_TOKEN = env.text("OBS_METRICS_TOKEN")  # lets a scraper in that is not on loopback
+METRICS_MULTIPROC_DIR = env.text("PROMETHEUS_MULTIPROC_DIR")  # adds up several web processes
 
 # --- Django ----------------------------------------------------------------------------------------
 
@@ -137,6 +154,7 @@ INSTALLED_APPS = [
     "django_structlog",
     "django_celery_beat",
     "ninja",
+    "obsplatform",  # for its commands
     "audit",
     "metrics",
     "tracing",
@@ -144,6 +162,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "tracing.request_log.RequestLog",  # outside the others, so that their refusals are logged too
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -152,7 +171,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
+    "obsplatform.csp.ContentSecurityPolicy",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 ROOT_URLCONF = "obsplatform.urls"
@@ -180,6 +199,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "/admin/login/"
+UNFOLD = DESK  # how the admin looks, and its sidebar
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True

@@ -1,0 +1,435 @@
+"""Append received events to the chain. The only module that inserts an entry or moves a head.
+
+One writer a ledger: whoever holds the row lock of its head. One transaction takes up to
+`settings.APPEND_BATCH` events out of the inbox, drops those whose id is chained already, numbers and
+hashes the rest, writes entries and event keys, deletes the inbox rows and moves the head; all of it
+commits or nothing. An event that Postgres refuses is found by halving and goes to quarantine, so a
+bad one never stops the rest. Anything else rolls back and leaves the inbox as it was.
+
+Bytes and hashes: audit.ledger.record. What is copied into columns: audit.ledger.columns.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+import structlog
+from django.conf import settings
+from django.db import DatabaseError
+from psycopg import errors as pg
+
+from audit.appendstats import reason_of, record_append, record_failure
+from audit.database import raw_connection, raw_cursor, rows
+from audit.ledger.columns import columns_of_event, columns_of_source, parse_time
+from audit.ledger.record import format_time, link
+from audit.models import Quarantine
+from audit.quarantine import CONFLICT, Misfit, quarantine
+
+log = structlog.get_logger(__name__)
+
+_TRANSACTIONS_A_TURN = 20  # then the next ledger has its turn
+
+_LOCK_HEAD = """
+SELECT h.size, h.hash, l.name
+FROM audit_head AS h
+JOIN audit_ledger AS l ON l.id = h.ledger_id
+WHERE h.ledger_id = %s
+FOR UPDATE OF h SKIP LOCKED
+"""
+# Rows that are visible, never `id > last`: ids are handed out before commit. One statement is one
+# snapshot, so `id <= last taken` holds exactly the rows that were counted. A row is never updated,
+# so its ctid stays what it is until we delete it.
+_TAKE = """
+WITH taken AS (
+    SELECT max(id) AS last
+    FROM (
+        SELECT id, sum(count) OVER (ORDER BY id) - count AS before
+        FROM (SELECT id, count FROM audit_inbox WHERE ledger_id = %(ledger)s ORDER BY id LIMIT %(batch)s) AS oldest
+    ) AS counted
+    WHERE before < %(batch)s
+)
+SELECT i.ctid::text, i.received_at, i.digests, i.source, i.source_ids, i.request_id, i.traceparent, i.events, i.event_ids
+FROM audit_inbox AS i, taken
+WHERE i.ledger_id = %(ledger)s
+  AND i.id <= taken.last
+ORDER BY i.id
+"""
+_KNOWN = """
+SELECT k.event_id, k.digest
+FROM unnest(%s::tid[]) AS t(row_id)
+JOIN audit_inbox AS i ON i.ctid = t.row_id AND i.ledger_id = %s
+CROSS JOIN unnest(i.event_ids) AS u(event_id),
+     LATERAL (
+         SELECT event_id, digest
+         FROM audit_eventkey
+         WHERE ledger_id = %s
+           AND event_id = u.event_id
+         OFFSET 0  -- keeps the planner from reading the whole index when statistics are young
+     ) AS k
+"""
+_DELETE = "DELETE FROM audit_inbox WHERE ledger_id = %s AND ctid = ANY(%s::tid[])"
+_MOVE_HEAD = "UPDATE audit_head SET size = %s, hash = %s WHERE ledger_id = %s"
+_COPY_ENTRY = """
+COPY audit_entry (ledger_id, seq, received_at, occurred_at, is_backfill, event_id, hash, agent_id, actor_id,
+    category, action, outcome, severity, environment, run_id, trace_id, key_id, data_classes, record)
+FROM STDIN (FORMAT BINARY)
+"""
+_ENTRY_TYPES = [
+    "int4", "int8", "timestamptz", "timestamptz", "bool", "uuid", "bytea", "text", "text",
+    "text", "text", "text", "text", "text", "text", "text", "text", "text[]", "bytea",
+]  # fmt: skip
+_COPY_KEY = "COPY audit_eventkey (ledger_id, event_id, seq, digest) FROM STDIN (FORMAT BINARY)"
+_KEY_TYPES = ["int4", "uuid", "int8", "bytea"]
+_COUNT_USE = """
+INSERT INTO audit_keyusage (ledger_id, key_id, day, events)
+VALUES (%s, %s, %s, %s)
+ON CONFLICT (ledger_id, key_id, day) DO UPDATE SET events = audit_keyusage.events + excluded.events
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Appended:
+    """What one transaction did."""
+
+    entries: int
+    duplicates: int
+    quarantined: int
+    size: int
+    """The ledger's size after it."""
+
+
+@dataclass(slots=True)
+class _Post:
+    """An inbox row: what its events have in common."""
+
+    row_id: str
+    received_at: datetime
+    received_text: str
+    source: bytes
+    key_id: str | None
+    is_backfill: bool
+    request_id: str
+    traceparent: str
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """One event on its way into the chain."""
+
+    post: _Post
+    event: bytes
+    event_id: UUID
+    digest: bytes
+    source_id: str | None
+
+    def source(self) -> bytes:
+        """Return the record's source, with the sender's own id when it was no UUID."""
+        if self.source_id is None:
+            return self.post.source
+        said = msgspec.json.decode(self.post.source) | {"id": self.source_id}
+        return msgspec.json.encode(said, order="sorted")
+
+
+def append_pending(ledger_id: int | None = None, *, batch: int | None = None) -> int:
+    """Chain what waits in the inbox of one ledger, or of all in turn, and return the entries made.
+
+    Ledgers that another writer holds are left to it. Looks once more after its last commit, so a
+    wake-up that met a held lock is not lost.
+    """
+    made = 0
+    waiting = [ledger_id] if ledger_id is not None else _ledgers_waiting()
+    while waiting:
+        for each in list(waiting):
+            for _ in range(_TRANSACTIONS_A_TURN):
+                done = append_once(each, batch=batch or settings.APPEND_BATCH)
+                if done is None:
+                    waiting.remove(each)
+                    break
+                made += done.entries
+    return made
+
+
+def append_once(ledger_id: int, *, batch: int) -> Appended | None:
+    """Run one transaction. None when nothing waits or another writer holds the ledger.
+
+    Raises what Postgres raised when it was no fault of an event; nothing is changed then.
+    """
+    try:
+        return _append_once(ledger_id, batch)
+    except psycopg.Error as error:
+        _months.clear()  # the month may be what is missing; look again at the next try
+        log.error("append.failed", ledger_id=ledger_id, sqlstate=error.sqlstate, error=str(error).split("\n")[0])
+        _count_failure(error)
+        raise
+
+
+def _append_once(ledger_id: int, batch: int) -> Appended | None:
+    started = time.perf_counter()
+    connection = raw_connection()
+    with connection.transaction():
+        head = rows(_LOCK_HEAD, (ledger_id,))
+        if not head:
+            return None
+        ((size, last_hash, ledger_name),) = head
+        waiting, unreadable, posts = _take(ledger_id, batch)
+        if not posts:
+            return None
+        fresh, conflicts, duplicates = _sort(waiting, posts, ledger_id)
+        _make_months(connection, {post.received_at.date() for post in posts})
+        new_size, new_hash = size, bytes(last_hash)
+        refused: list[tuple[_Waiting, str]] = []
+        for chained in _write(connection, fresh, ledger_id, ledger_name, new_size, new_hash, refused):
+            new_size, new_hash = chained
+        with raw_cursor() as cursor:
+            for one in conflicts:
+                _quarantine(cursor, ledger_id, one, Quarantine.CONFLICT, CONFLICT)
+            for one, error in unreadable:
+                _quarantine(cursor, ledger_id, one, Quarantine.UNREADABLE, error)
+            for one, error in refused:
+                _quarantine(cursor, ledger_id, one, Quarantine.REFUSED, error)
+            if new_size > size:
+                cursor.execute(_MOVE_HEAD, (new_size, new_hash, ledger_id))
+            cursor.execute(_DELETE, (ledger_id, [post.row_id for post in posts]))
+            _count_use(cursor, ledger_id, fresh, {id(one) for one, _ in refused})
+            if new_size > size:
+                record_append(
+                    cursor,
+                    ledger_id=ledger_id,
+                    entries=new_size - size,
+                    seconds=time.perf_counter() - started,
+                )
+    done = Appended(
+        entries=new_size - size,
+        duplicates=duplicates,
+        quarantined=len(conflicts) + len(unreadable) + len(refused),
+        size=new_size,
+    )
+    log.info(
+        "chained",
+        ledger=ledger_name,
+        entries=done.entries,
+        duplicates=done.duplicates,
+        quarantined=done.quarantined,
+        size=done.size,
+        request_ids=[post.request_id for post in posts[:20] if post.request_id],
+        posts=len(posts),
+    )
+    return done
+
+
+def _ledgers_waiting() -> list[int]:
+    """Return the ledgers with something in their inbox, found by one index step each."""
+    return [
+        ledger_id
+        for (ledger_id,) in rows(
+            """
+            SELECT l.id
+            FROM audit_ledger AS l
+            WHERE EXISTS (SELECT FROM audit_inbox AS i WHERE i.ledger_id = l.id)
+            ORDER BY l.id
+            """
+        )
+    ]
+
+
+def _take(
+    ledger_id: int, batch: int
+) -> tuple[list[_Waiting], list[tuple[_Waiting, str]], list[_Post]]:
+    """Read the oldest posts and split them into events; what cannot be read is told apart."""
+    waiting: list[_Waiting] = []
+    unreadable: list[tuple[_Waiting, str]] = []
+    posts: list[_Post] = []
+    for row in rows(_TAKE, {"ledger": ledger_id, "batch": batch}):
+        row_id, received_at, digests, source, source_ids, request_id, traceparent, joined, event_ids = row
+        post = _Post(row_id, received_at, format_time(received_at), source, None, False, request_id, traceparent)
+        posts.append(post)
+        events = joined.split(b"\n")
+        own = [
+            _Waiting(post, event, event_id, digests[32 * i : 32 * i + 32], source_ids[i] if source_ids else None)
+            for i, (event, event_id) in enumerate(zip(events, event_ids, strict=False))
+        ]
+        try:
+            if not len(events) == len(event_ids) == len(digests) // 32:
+                raise ValueError("events, ids and digests of the post differ in number")
+            post.key_id, post.is_backfill = columns_of_source(source)
+        except (msgspec.DecodeError, ValueError) as error:
+            whole = _Waiting(post, joined, event_ids[0], digests[:32].ljust(32, b"\0"), None)
+            unreadable.append((whole, str(error)))
+            continue
+        waiting += own
+    return waiting, unreadable, posts
+
+
+def _sort(
+    waiting: list[_Waiting], posts: list[_Post], ledger_id: int
+) -> tuple[list[_Waiting], list[_Waiting], int]:
+    """Return fresh events, conflicts, and how many were dropped as duplicates."""
+    known: dict[UUID, bytes] = dict(
+        rows(_KNOWN, ([post.row_id for post in posts], ledger_id, ledger_id))
+    )
+    fresh: list[_Waiting] = []
+    conflicts: list[_Waiting] = []
+    for one in waiting:
+        earlier = known.setdefault(one.event_id, one.digest)
+        if earlier is one.digest:
+            fresh.append(one)
+        elif bytes(earlier) != one.digest:
+            conflicts.append(one)
+    return fresh, conflicts, len(waiting) - len(fresh) - len(conflicts)
+
+
+# --- Months ---------------------------------------------------------------------------------------
+
+_months: set[date] = set()
+"""First days of the months whose partition this process has seen."""
+
+
+def _make_months(connection: psycopg.Connection[Any], days: set[date]) -> None:
+    """Make the partitions that these days need, before anything is numbered."""
+    for first_day in {day.replace(day=1) for day in days} - _months:
+        connection.execute("SELECT audit_make_month(%s)", (first_day,))
+        _months.add(first_day)
+
+
+# --- Writing ----------------------------------------------------------------------------------------
+
+
+def _write(
+    connection: psycopg.Connection[Any],
+    events: Sequence[_Waiting],
+    ledger_id: int,
+    ledger_name: str,
+    size: int,
+    head: bytes,
+    refused: list[tuple[_Waiting, str]],
+) -> Iterator[tuple[int, bytes]]:
+    """Write the events, halving at a refusal until the one event is found; yield each new head.
+
+    A part that fails is undone by its savepoint, so numbering goes on from the last good head.
+    """
+    if not events:
+        return
+    try:
+        with connection.transaction():
+            size, head = _copy(connection, events, ledger_id, ledger_name, size, head)
+    except (pg.DatabaseError, msgspec.DecodeError, ValueError) as error:
+        if not _is_fault_of_an_event(error):
+            raise
+        if len(events) == 1:
+            refused.append((events[0], _tell(error)))
+            return
+        middle = len(events) // 2
+        for half in (events[:middle], events[middle:]):
+            for moved in _write(connection, half, ledger_id, ledger_name, size, head, refused):
+                size, head = moved
+                yield moved
+        return
+    yield size, head
+
+
+def _copy(
+    connection: psycopg.Connection[Any],
+    events: Sequence[_Waiting],
+    ledger_id: int,
+    ledger_name: str,
+    size: int,
+    head: bytes,
+) -> tuple[int, bytes]:
+    """COPY entries and event keys; return the new size and head."""
+    pieces = [(one.event, one.post.received_text, one.source()) for one in events]
+    with connection.cursor() as cursor:
+        with cursor.copy(_COPY_ENTRY) as copy:
+            copy.set_types(_ENTRY_TYPES)
+            write = copy.write_row
+            for one, (seq, record, leaf) in zip(
+                events, link(pieces, ledger=ledger_name, size=size, head=head), strict=True
+            ):
+                found = columns_of_event(one.event)
+                write(
+                    (
+                        ledger_id,
+                        seq,
+                        one.post.received_at,
+                        parse_time(found.occurred_at),
+                        one.post.is_backfill,
+                        one.event_id,
+                        leaf,
+                        *found[2:11],
+                        one.post.key_id,
+                        found.data_classes,
+                        record,
+                    )
+                )
+        with cursor.copy(_COPY_KEY) as copy:
+            copy.set_types(_KEY_TYPES)
+            write = copy.write_row
+            for seq, one in enumerate(events, size):
+                write((ledger_id, one.event_id, seq, one.digest))
+    return size + len(events), leaf
+
+
+def _is_fault_of_an_event(error: Exception) -> bool:
+    """Whether leaving an event out can help: a data exception, a broken constraint, a row too large.
+
+    A missing partition is 23514 too, but names no constraint; that is our fault, not an event's.
+    """
+    if not isinstance(error, pg.DatabaseError):
+        return True  # our own reading of the event failed
+    state = error.sqlstate or ""
+    if state.startswith("23"):
+        return error.diag.constraint_name is not None
+    return state.startswith("22") or state == "54000"
+
+
+def _tell(error: Exception) -> str:
+    if isinstance(error, pg.DatabaseError):
+        return f"{error.sqlstate}: {error.diag.message_primary}"
+    return f"{type(error).__name__}: {error}"
+
+
+def _quarantine(
+    cursor: psycopg.Cursor[Any], ledger_id: int, one: _Waiting, reason: str, error: str
+) -> None:
+    quarantine(
+        cursor,
+        Misfit(
+            ledger_id=ledger_id,
+            received_at=one.post.received_at,
+            event_id=one.event_id,
+            digest=one.digest,
+            reason=reason,
+            error=error,
+            key_id=one.post.key_id or "",
+            source=one.post.source,
+            source_id=one.source_id or "",
+            request_id=one.post.request_id,
+            traceparent=one.post.traceparent,
+            event=one.event,
+        ),
+    )
+
+
+def _count_use(
+    cursor: psycopg.Cursor[Any], ledger_id: int, fresh: Sequence[_Waiting], refused: set[int]
+) -> None:
+    today = datetime.now(UTC).date()
+    used = Counter(one.post.key_id for one in fresh if one.post.key_id and id(one) not in refused)
+    for key_id, count in used.items():
+        cursor.execute(_COUNT_USE, (ledger_id, key_id, today, count))
+
+
+def _count_failure(error: psycopg.Error) -> None:
+    """Count the failure where the database still answers; the log line stands in any case."""
+    try:
+        with raw_connection().transaction(), raw_cursor() as cursor:
+            record_failure(cursor, reason=reason_of(error))
+    except (psycopg.Error, DatabaseError) as second:
+        log.warning("append.failure_uncounted", error=type(second).__name__)

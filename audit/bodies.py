@@ -1,0 +1,81 @@
+"""From the body of a POST to the bytes of its events, in the order sent. Pure.
+
+Owns the three shapes: one JSON event, a JSON list of events, a line each (NDJSON). Never looks into
+an event: `audit.parse` does, and one bad event leaves its neighbours alone. So a list in which one
+event is no proper JSON (NaN, half a character) is still split, as long as its brackets close.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+from audit.errors import EventRejected
+
+NDJSON: Final = "application/x-ndjson"
+
+_WHITE: Final = b" \t\r\n"
+
+# What the search for an event's end must see: a string whole, a bracket, a comma.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+_OPENS, _CLOSES = frozenset({b"[", b"{"}), frozenset({b"]", b"}"})
+
+_split_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_skim = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def split_body(body: bytes, content_type: str) -> list[bytes]:
+    """Return the bytes of each event; raises EventRejected `not-json` when the body is no JSON.
+
+    The type of the content decides between lines and JSON; its parameters are not looked at. A bad
+    line is that line's own rejection, later, not the body's.
+    """
+    if content_type.partition(";")[0].strip().lower() == NDJSON:
+        return [line for line in map(_stripped, body.split(b"\n")) if line]
+    body = body.strip(_WHITE)
+    if not body.startswith(b"["):
+        return [_one(body)]
+    try:
+        return [bytes(event) for event in _split_list(body)]
+    except (ValueError, RecursionError):
+        return _split_at_commas(body)
+
+
+def _stripped(line: bytes) -> bytes:
+    return line.strip(_WHITE)
+
+
+def _one(body: bytes) -> bytes:
+    try:
+        _skim(body)
+    except (ValueError, RecursionError) as error:
+        # An object whose brackets close is an event that parse_event can refuse with its place.
+        if _split_at_commas(b"[" + body + b"]") != [body] or not body.startswith(b"{"):
+            raise _not_json() from error
+    return body
+
+
+def _split_at_commas(body: bytes) -> list[bytes]:
+    """Split a list at its own commas, seeing only strings and brackets."""
+    events: list[bytes] = []
+    depth, start = 0, 1
+    for token in _TOKEN.finditer(body):
+        found = token[0]
+        if found in _OPENS:
+            depth += 1
+        elif found in _CLOSES:
+            depth -= 1
+        if (depth == 1 and found == b",") or depth == 0:
+            events.append(body[start : token.start()].strip(_WHITE))
+            start = token.end()
+        if depth == 0:
+            break
+    if depth != 0 or start != len(body) or not all(events):
+        raise _not_json()
+    return events
+
+
+def _not_json() -> EventRejected:
+    return EventRejected(code="not-json", path="$", message="the body is no JSON")

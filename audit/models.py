@@ -1,0 +1,346 @@
+"""The rows of the ledger. The tables, triggers and grants are SQL: audit/sql/.
+
+Django describes them here for reading and for the admin; it never makes or changes them. Two
+tables carry a composite key in Postgres and a single-column one here, since the admin refuses
+composite keys: an entry is known by its hash, an API key by its eight characters.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Self, TypeAlias
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.utils import timezone
+
+HexHash: TypeAlias = str
+"""A SHA-256 in 64 lower-case hexadecimal digits."""
+
+
+class HashField(models.BinaryField):  # type: ignore[type-arg]  # stubs give it no parameters at run time
+    """32 bytes in Postgres, 64 hexadecimal digits in Python and in addresses."""
+
+    def from_db_value(self, value: bytes | None, *_: object) -> HexHash | None:
+        """Return the column's bytes in hex."""
+        return None if value is None else bytes(value).hex()
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        """Turn hex back into bytes for a query."""
+        return super().get_db_prep_value(self.to_python(value), connection, prepared)
+
+    def to_python(self, value: Any) -> Any:
+        """Accept hex or bytes; raise ValueError for hex that is none."""
+        return bytes.fromhex(value) if isinstance(value, str) else value
+
+    def value_to_string(self, obj: models.Model) -> str:
+        """Return the hex that serialisers write."""
+        return str(self.value_from_object(obj))
+
+
+class Ledger(models.Model):
+    """One chain: a tenant's or an environment's. Its name and origin never change."""
+
+    id = models.AutoField(primary_key=True)
+    name = models.TextField(unique=True)
+    origin = models.TextField()
+    is_read_only = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        managed = False
+        db_table = "audit_ledger"
+
+    def __str__(self) -> str:
+        """Return the ledger's name."""
+        return self.name
+
+
+class Head(models.Model):
+    """How long a ledger is and the hash of its last entry; the lock of its one writer."""
+
+    ledger = models.OneToOneField(Ledger, models.DO_NOTHING, primary_key=True)
+    size = models.BigIntegerField()
+    hash = HashField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_head"
+
+
+class Inbox(models.Model):
+    """The events of one accepted POST, waiting to be chained."""
+
+    pk = models.CompositePrimaryKey("ledger_id", "id")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False)
+    id = models.BigIntegerField()
+    received_at = models.DateTimeField()
+    count = models.IntegerField()
+    event_ids = ArrayField(models.UUIDField())
+    digests = models.BinaryField()
+    source = models.BinaryField()
+    source_ids = ArrayField(models.TextField(null=True), null=True)
+    request_id = models.TextField()
+    traceparent = models.TextField()
+    events = models.BinaryField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_inbox"
+
+
+class EntryQuerySet(models.QuerySet["Entry"]):
+    """Ways to ask for entries; each follows an index."""
+
+    def newest_first(self) -> Self:
+        """Order by seq, never by a clock."""
+        return self.order_by("-seq")
+
+
+class Entry(models.Model):
+    """One link of the chain: the record that was hashed, and what is copied out of it."""
+
+    hash = HashField(primary_key=True)
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False)
+    seq = models.BigIntegerField()
+    received_at = models.DateTimeField()
+    occurred_at = models.DateTimeField()
+    is_backfill = models.BooleanField()
+    event_id = models.UUIDField()
+    agent_id = models.TextField()
+    actor_id = models.TextField()
+    category = models.TextField()
+    action = models.TextField()
+    outcome = models.TextField()
+    severity = models.TextField()
+    environment = models.TextField()
+    run_id = models.TextField(null=True)
+    trace_id = models.TextField(null=True)
+    key_id = models.TextField(null=True)
+    data_classes = ArrayField(models.TextField(), null=True)
+    record = models.BinaryField()
+
+    objects = EntryQuerySet.as_manager()
+
+    class Meta:
+        managed = False
+        db_table = "audit_entry"
+        verbose_name = "entry"
+        verbose_name_plural = "entries"
+
+    def __str__(self) -> str:
+        """Return the address people use: ledger and seq."""
+        return f"{self.ledger.name} #{self.seq:,}"
+
+    def parsed(self) -> dict[str, Any]:
+        """Return the record as JSON values. What counts are the bytes of `record`."""
+        found: dict[str, Any] = json.loads(bytes(self.record))
+        return found
+
+
+class EventKey(models.Model):
+    """An event id that is taken, and the entry that took it."""
+
+    pk = models.CompositePrimaryKey("ledger_id", "event_id")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False)
+    event_id = models.UUIDField()
+    seq = models.BigIntegerField()
+    digest = models.BinaryField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_eventkey"
+
+
+class Quarantine(models.Model):
+    """An event that was accepted and could not be chained."""
+
+    CONFLICT = "conflict"  # its id is taken by other content
+    UNREADABLE = "unreadable"  # our own code cannot read what the inbox holds
+    REFUSED = "refused"  # Postgres refuses the row
+
+    pk = models.CompositePrimaryKey("ledger_id", "id")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False)
+    id = models.BigIntegerField()
+    received_at = models.DateTimeField()
+    quarantined_at = models.DateTimeField()
+    is_announced = models.BooleanField(default=False)
+    event_id = models.UUIDField()
+    digest = HashField()
+    reason = models.TextField()
+    error = models.TextField()
+    key_id = models.TextField()
+    source = models.BinaryField()
+    source_id = models.TextField()
+    request_id = models.TextField()
+    traceparent = models.TextField()
+    event = models.BinaryField()
+    state = models.TextField(default="open")
+    note = models.TextField()
+    settled_at = models.DateTimeField(null=True)
+    settled_by = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_quarantine"
+
+
+class SubjectKey(models.Model):
+    """The wrapped data key of one data subject. Both values are empty after erasure."""
+
+    pk = models.CompositePrimaryKey("ledger_id", "key_id")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False)
+    key_id = models.UUIDField()
+    lookup = models.BinaryField(null=True)
+    wrapped = models.BinaryField(null=True)
+    used_on = models.DateField()
+    created_at = models.DateTimeField()
+    erased_at = models.DateTimeField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "audit_subjectkey"
+
+
+class AgentKeyQuerySet(models.QuerySet["AgentKey"]):
+    """Ways to ask for API keys."""
+
+    def live(self) -> Self:
+        """Return the keys that are accepted now."""
+        unexpired = models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now())
+        return self.filter(unexpired, revoked_at=None)
+
+
+class AgentKey(models.Model):
+    """An API key, without its secret: what it may do, for which ledger, until when."""
+
+    key_id = models.TextField(primary_key=True)
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING)
+    name = models.TextField(help_text="Who uses it: a team, an agent, a machine.")
+    secret_hmac = models.BinaryField()
+    scopes = ArrayField(models.TextField())
+    events_per_second = models.IntegerField(null=True, blank=True)
+    events_per_day = models.BigIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    created_by = models.TextField()
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True)
+    revoked_by = models.TextField(default="")
+    last_used_at = models.DateTimeField(null=True)
+
+    objects = AgentKeyQuerySet.as_manager()
+
+    class Meta:
+        managed = False
+        db_table = "audit_agentkey"
+        verbose_name = "API key"
+        verbose_name_plural = "API keys"
+
+    def __str__(self) -> str:
+        """Return the name and the eight characters that entries carry."""
+        return f"{self.name} ({self.key_id})"
+
+    def state(self) -> str:
+        """Return `live`, `expired` or `revoked`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at is not None and self.expires_at <= timezone.now():
+            return "expired"
+        return "live"
+
+
+class KeyUsage(models.Model):
+    """How many events of a key were chained on a day (UTC)."""
+
+    pk = models.CompositePrimaryKey("ledger_id", "key_id", "day")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False)
+    key_id = models.TextField()
+    day = models.DateField()
+    events = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_keyusage"
+
+
+class Projection(models.Model):
+    """How far a projection has read a ledger."""
+
+    pk = models.CompositePrimaryKey("ledger_id", "name")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False)
+    name = models.TextField()
+    next_seq = models.BigIntegerField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_projection"
+
+
+class Agent(models.Model):
+    """An agent as its entries show it. Derived: `manage.py rebuild agents` makes it anew."""
+
+    pk = models.CompositePrimaryKey("ledger_id", "agent_id")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False)
+    agent_id = models.TextField()
+    name = models.TextField()
+    owner = models.TextField()
+    environments = ArrayField(models.TextField())
+    is_registered = models.BooleanField()
+    first_seq = models.BigIntegerField()
+    last_seq = models.BigIntegerField()
+    first_seen = models.DateTimeField()
+    last_seen = models.DateTimeField()
+    entries = models.BigIntegerField()
+    failures = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_agent"
+
+
+class AgentVersion(models.Model):
+    """A version of an agent and the entry that showed it first."""
+
+    pk = models.CompositePrimaryKey("ledger_id", "agent_id", "version")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False)
+    agent_id = models.TextField()
+    version = models.TextField()
+    first_seq = models.BigIntegerField()
+    first_seen = models.DateTimeField()
+    last_seq = models.BigIntegerField()
+    entries = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_agentversion"
+
+
+class Verification(models.Model):
+    """One run of verification and what it found."""
+
+    RESULTS: Sequence[str] = ("intact", "tampered", "not_proven")
+
+    pk = models.CompositePrimaryKey("ledger_id", "id")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING)
+    id = models.BigIntegerField()
+    kind = models.TextField()
+    state = models.TextField(default="running")
+    requested_by = models.TextField(default="")
+    from_seq = models.BigIntegerField()
+    to_seq = models.BigIntegerField()
+    checked = models.BigIntegerField(default=0)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    result = models.TextField(null=True)
+    broken = models.BigIntegerField(default=0)
+    bad_seq = models.BigIntegerField(null=True)
+    bad_field = models.TextField(default="")
+    expected = models.TextField(default="")
+    found = models.TextField(default="")
+    note = models.TextField(default="")
+
+    class Meta:
+        managed = False
+        db_table = "audit_verification"

@@ -1,0 +1,399 @@
+"""Store events durably and return their receipts. The only module that inserts into the inbox.
+
+One POST is one row: one insert, one flush, however many events. When `receive()` returns, every
+event it calls received is committed in Postgres; nothing is acknowledged from memory. An event
+that cannot be accepted is told why and not stored; one whose id is taken by other content goes to
+quarantine. Chaining comes later: append.py. Parsing: events.py. Keys of data subjects: subjects.py.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.conf import settings
+from django.db import transaction
+
+from audit import bell
+from audit.database import raw_cursor, rows
+from audit.errors import EventRejected
+from audit.actions import ACTIONS, scope_needed
+from audit.ledger.canonical import canonicalise
+from audit.ledger.record import format_time
+from audit.models import Ledger, Quarantine
+from audit.quarantine import CONFLICT, Misfit, quarantine
+from audit.parse import ParsedEvent, parse_event
+from audit.redact import Redactor
+from audit.stored import stored_event
+from audit.subjects import Subject, hold_subjects
+
+_KNOWN = """
+SELECT u.position, k.digest, k.seq
+FROM unnest(%s::uuid[]) WITH ORDINALITY AS u(event_id, position),
+     LATERAL (
+         SELECT digest, seq
+         FROM audit_eventkey
+         WHERE ledger_id = %s
+           AND event_id = u.event_id
+         OFFSET 0  -- keeps the planner from reading the whole index when statistics are young
+     ) AS k
+"""
+_STORE = """
+INSERT INTO audit_inbox
+    (ledger_id, received_at, count, event_ids, digests, source, source_ids, request_id, traceparent, events)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Incoming:
+    """One event as it came over the wire."""
+
+    raw: bytes
+    default_id: UUID | None = None
+    """The id to take when the event has none of its own."""
+    source_id: str | None = None
+    """The sender's own id when it was no UUID; kept in the record's source."""
+    refusal: EventRejected | None = None
+    """Why this one was refused before it came here; it is then only reported."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sender:
+    """Who sends, as the record will say for ever."""
+
+    via: str
+    """`api`, `admin` or `server`."""
+    scope: str
+    """`governance`, `ops`, `events` or `server`."""
+    scopes: frozenset[str]
+    """What the sender may post; the platform itself holds `server`."""
+    key: str = ""
+    user: str = ""
+    ip: str = ""
+    backfill: bool = False
+
+    def source(self) -> bytes:
+        """Return the canonical `source` of the records of this POST."""
+        return canonicalise(self.as_dict())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the `source` of a record; what is empty is left out."""
+        said: dict[str, Any] = {"via": self.via, "scope": self.scope}
+        said |= {name: value for name in ("key", "user", "ip") if (value := getattr(self, name))}
+        return said | ({"backfill": True} if self.backfill else {})
+
+
+@dataclass(kw_only=True, slots=True)
+class Receipt:
+    """What became of one event."""
+
+    index: int
+    status: str
+    """`received`, `duplicate`, `conflict` or `rejected`."""
+    id: str | None = None
+    digest: str | None = None
+    event_sha256: str | None = None
+    error: dict[str, str] | None = None
+    seq: int | None = None
+    """Known for a duplicate, and for all with `?wait=chained`."""
+    hash: str | None = None
+    state: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the receipt as the API shows it; the last three only when known."""
+        shown: dict[str, Any] = {
+            "index": self.index,
+            "id": self.id,
+            "status": self.status,
+            "digest": self.digest,
+            "event_sha256": self.event_sha256,
+            "error": self.error,
+        }
+        later = {"seq": self.seq, "hash": self.hash, "state": self.state}
+        return shown | {name: value for name, value in later.items() if value is not None}
+
+
+@dataclass(slots=True)
+class _Accepted:
+    """An event on its way into the inbox."""
+
+    receipt: Receipt
+    parsed: ParsedEvent
+    source_id: str | None
+    digest: bytes = b""
+    stored: bytes = b""
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """The events of a POST by what becomes of them."""
+
+    fresh: list[_Accepted] = field(default_factory=list)
+    conflicts: list[_Accepted] = field(default_factory=list)
+
+
+@cache
+def _redactor() -> Redactor:
+    return Redactor(
+        extra_keys=settings.REDACT_EXTRA_KEYS, extra_patterns=settings.REDACT_EXTRA_PATTERNS
+    )
+
+
+@cache
+def _ledger_digest_key(ledger_name: str) -> bytes:
+    return hmac.digest(settings.DIGEST_KEY, ledger_name.encode(), "sha256")
+
+
+def new_event_id() -> UUID:
+    """Return a UUIDv7 (RFC 9562 section 5.7), so that ids of one time stand together in the index."""
+    milliseconds = time.time_ns() // 1_000_000
+    number = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
+    number = number & ~(0xF << 76) | (0x7 << 76)
+    return UUID(int=number & ~(0x3 << 62) | (0x2 << 62))
+
+
+def receive(
+    incoming: Sequence[Incoming],
+    *,
+    ledger_id: int,
+    ledger_name: str,
+    sender: Sender,
+    received_at: datetime,
+    request_id: str = "",
+    traceparent: str = "",
+) -> list[Receipt]:
+    """Store what can be accepted and return one receipt an event, in the order sent.
+
+    Committed and flushed when it returns, unless the caller's own transaction is still open.
+    Calling twice with one id stores it once: the second is a duplicate here or when chained.
+    Raises a database error when it is unknown whether the events are safe; sending them again is
+    then right and harmless.
+    """
+    receipts, accepted = _parse(incoming, sender)
+    if not accepted:
+        return receipts
+    subject_ids = {each for one in accepted for each in one.parsed.subject_ids}
+    # Without a data subject and a conflict the insert is the whole transaction: one round trip.
+    with transaction.atomic() if subject_ids else nullcontext():
+        subjects = hold_subjects(subject_ids, ledger_id=ledger_id, ledger_name=ledger_name)
+        ready = _prepare(accepted, subjects, ledger_name)
+        found = _sort(ready, ledger_id)
+        with transaction.atomic() if found.conflicts else nullcontext():
+            _store(found.fresh, ledger_id, sender, received_at, request_id, traceparent)
+            _quarantine(found.conflicts, ledger_id, sender, received_at, request_id, traceparent)
+    if found.fresh:
+        transaction.on_commit(lambda: bell.ring(ledger_id))
+    return receipts
+
+
+def receive_own(
+    ledger: Ledger,
+    action: str,
+    *,
+    by: str = "",
+    outcome: str = "success",
+    target: Mapping[str, str] | None = None,
+    details: Mapping[str, object] | None = None,
+    **blocks: object,
+) -> Receipt:
+    """Store an act of the platform or of a person in the admin as an event like any other.
+
+    `by` is the person's user name, empty for the platform itself. Joins the caller's transaction,
+    so an act and its entry are kept or lost together. A refusal is our own defect.
+    """
+    event: dict[str, object] = {
+        "id": str(new_event_id()),
+        "occurred_at": format_time(datetime.now(UTC)),
+        "category": ACTIONS[action],
+        "action": action,
+        "outcome": outcome,
+        "agent": {"id": "platform"},
+        "actor": {"type": "human", "id": by} if by else {"type": "system", "id": "platform"},
+        **blocks,
+    }
+    if target is not None:
+        event["target"] = dict(target)
+    if details is not None:
+        event["details"] = dict(details)
+    sender = Sender(
+        via="admin" if by else "server",
+        scope="governance" if by else "server",
+        scopes=frozenset({"server", "events:write", "governance:write", "ops:write"}),
+        user=by,
+    )
+    (receipt,) = receive(
+        [Incoming(raw=msgspec.json.encode(event))],
+        ledger_id=ledger.id,
+        ledger_name=ledger.name,
+        sender=sender,
+        received_at=datetime.now(UTC),
+    )
+    assert receipt.status == "received", f"the platform's own {action} was refused: {receipt.error}"
+    return receipt
+
+
+def _parse(incoming: Iterable[Incoming], sender: Sender) -> tuple[list[Receipt], list[_Accepted]]:
+    receipts: list[Receipt] = []
+    accepted: list[_Accepted] = []
+    is_server = "server" in sender.scopes
+    for index, one in enumerate(incoming):
+        receipt = Receipt(index=index, status="received")
+        receipts.append(receipt)
+        try:
+            if one.refusal is not None:
+                raise one.refusal
+            parsed = parse_event(
+                one.raw, default_id=one.default_id or new_event_id, by_server=is_server
+            )
+            _check_scope(parsed.action, sender.scopes)
+        except EventRejected as refusal:
+            receipt.status = "rejected"
+            receipt.error = _told(refusal)
+            continue
+        receipt.id = str(parsed.id)
+        accepted.append(_Accepted(receipt, parsed, one.source_id))
+    return receipts, accepted
+
+
+def _told(refusal: EventRejected) -> dict[str, str]:
+    return {"code": refusal.code, "path": refusal.path, "message": refusal.message}
+
+
+def _check_scope(action: str, scopes: frozenset[str]) -> None:
+    needed = scope_needed(action)
+    if needed in scopes or (needed == "events:write" and "governance:write" in scopes):
+        return
+    raise EventRejected(
+        code="scope-missing",
+        path="$.action",
+        message="the platform alone writes this action"
+        if needed == "server"
+        else f"this action needs a key with the scope {needed}",
+    )
+
+
+def _prepare(
+    accepted: list[_Accepted], subjects: Mapping[str, Subject], ledger_name: str
+) -> list[_Accepted]:
+    """Fill in digest and stored form; what only the stored form shows to be too large is refused."""
+    ledger_key = _ledger_digest_key(ledger_name)
+    redactor = _redactor()
+    ready = []
+    for one in accepted:
+        parsed = one.parsed
+        pseudonyms: dict[str, str] = {}
+        sealed = None
+        digest_key = ledger_key
+        if parsed.subject_ids:
+            pseudonyms = {each: subjects[each].pseudonym() for each in parsed.subject_ids}
+        if parsed.personal is not None:
+            (subject_id,) = set(parsed.subject_ids)
+            digest_key = subjects[subject_id].digest_key()
+            sealed = subjects[subject_id].encrypt(parsed.personal, event_id=parsed.id)
+        try:
+            one.stored = stored_event(
+                parsed, pseudonyms=pseudonyms, personal=sealed, redactor=redactor
+            )
+        except EventRejected as refusal:
+            one.receipt.status = "rejected"
+            one.receipt.error = _told(refusal)
+            continue
+        one.digest = hmac.digest(digest_key, parsed.canonical, "sha256")
+        one.receipt.digest = one.digest.hex()
+        one.receipt.event_sha256 = sha256(one.stored).hexdigest()
+        ready.append(one)
+    return ready
+
+
+def _sort(ready: list[_Accepted], ledger_id: int) -> _Sorted:
+    """Tell fresh events from those whose id is chained already or stands twice in this POST."""
+    known: dict[int, tuple[bytes, int]] = {}
+    if ready:
+        ids = [one.parsed.id for one in ready]
+        known = {position - 1: (digest, seq) for position, digest, seq in rows(_KNOWN, (ids, ledger_id))}
+    found = _Sorted()
+    seen: dict[UUID, bytes] = {}
+    for position, one in enumerate(ready):
+        earlier, seq = known.get(position, (seen.get(one.parsed.id), None))
+        if earlier is None:
+            seen[one.parsed.id] = one.digest
+            found.fresh.append(one)
+        elif bytes(earlier) == one.digest:
+            one.receipt.status = "duplicate"
+            one.receipt.seq = seq
+        else:
+            one.receipt.status = "conflict"
+            one.receipt.error = {
+                "code": "id-conflict",
+                "path": "$.id",
+                "message": "this id is taken by an event with other content; both are kept",
+            }
+            found.conflicts.append(one)
+    return found
+
+
+def _store(
+    fresh: Collection[_Accepted],
+    ledger_id: int,
+    sender: Sender,
+    received_at: datetime,
+    request_id: str,
+    traceparent: str,
+) -> None:
+    if not fresh:
+        return
+    source_ids = [one.source_id for one in fresh]
+    with raw_cursor() as cursor:
+        cursor.execute(
+            _STORE,
+            (
+                ledger_id,
+                received_at,
+                len(fresh),
+                [one.parsed.id for one in fresh],
+                b"".join(one.digest for one in fresh),
+                sender.source(),
+                source_ids if any(source_ids) else None,
+                request_id,
+                traceparent,
+                b"\n".join(one.stored for one in fresh),
+            ),
+        )
+
+
+def _quarantine(
+    conflicts: Iterable[_Accepted],
+    ledger_id: int,
+    sender: Sender,
+    received_at: datetime,
+    request_id: str,
+    traceparent: str,
+) -> None:
+    with raw_cursor() as cursor:
+        for one in conflicts:
+            quarantine(
+                cursor,
+                Misfit(
+                    ledger_id=ledger_id,
+                    received_at=received_at,
+                    event_id=one.parsed.id,
+                    digest=one.digest,
+                    reason=Quarantine.CONFLICT,
+                    error=CONFLICT,
+                    key_id=sender.key,
+                    source=sender.source(),
+                    source_id=one.source_id or "",
+                    request_id=request_id,
+                    traceparent=traceparent,
+                    event=one.stored,
+                ),
+            )

@@ -1,0 +1,45 @@
+"""Celery tasks: wake-ups for verbs. Losing one costs time, never an event."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.db import connection
+from django.utils import timezone
+
+from audit import announce, append, bell, project
+from audit.models import Ledger
+from audit.project import projections
+
+
+@shared_task(name="audit.append")
+def append_ledger(ledger_id: int) -> None:
+    """Chain what waits in the inbox of one ledger, then wake its projections."""
+    if append.append_pending(ledger_id):
+        bell.ring(ledger_id, task="audit.project")
+
+
+@shared_task(name="audit.project")
+def project_ledger(ledger_id: int) -> None:
+    """Let every projection read the new entries of one ledger."""
+    for each in projections().values():
+        project.catch_up(ledger_id, each)
+
+
+@shared_task(name="audit.announce")
+def announce_quarantined() -> None:
+    """Leave entries about what came to quarantine; beat calls it each minute."""
+    for ledger in Ledger.objects.order_by("id"):
+        announce.announce_quarantined(ledger)
+
+
+@shared_task(name="audit.make_months")
+def make_months() -> None:
+    """Make the partitions of this month and the three after it; beat calls it each day."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT audit_make_month((%s::date + make_interval(months => ahead))::date)
+            FROM generate_series(0, 3) AS ahead
+            """,
+            [timezone.now().date()],
+        )

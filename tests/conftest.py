@@ -1,0 +1,128 @@
+"""What tests share: a ledger of their own, events, chaining for real, keys, other roles.
+
+Tables are append-only, so nothing is flushed: each test works in a fresh ledger and commits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from pytest_django.plugin import DjangoDbBlocker
+
+from audit.append import append_pending
+from audit.auth import make_key
+from audit.ledgers import open_ledger
+from audit.models import Entry, Ledger
+from audit.receive import Incoming, Receipt, Sender, receive
+
+EVENTS = Sender(via="api", scope="events", scopes=frozenset({"events:write"}), key="testkey1")
+GOVERNANCE = Sender(
+    via="api",
+    scope="governance",
+    scopes=frozenset({"events:write", "governance:write", "ops:write", "server"}),
+    key="testkey2",
+)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup() -> None:
+    """Leave the database as tests.servers migrated it."""
+
+
+@pytest.fixture
+def database(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Open the database for a test that commits."""
+    with django_db_blocker.unblock():
+        yield
+
+
+@pytest.fixture
+def ledger(database: None) -> Ledger:
+    """Return a ledger that nothing else uses."""
+    return open_ledger(f"t.{uuid.uuid4().hex[:16]}")
+
+
+def make_event(**fields: Any) -> dict[str, Any]:
+    """Return a valid event; `fields` replace or, with None, remove members."""
+    event: dict[str, Any] = {
+        "id": str(uuid.uuid4()),
+        "occurred_at": "2026-10-01T10:00:00.000000Z",
+        "category": "tool_call",
+        "action": "tool.invoke",
+        "outcome": "success",
+        "agent": {"id": "alice-agent", "name": "Alice", "version": "1.0"},
+        "actor": {"type": "agent", "id": "alice-agent"},
+        "target": {"type": "tool", "id": "search"},
+        "tool": {"name": "search"},
+        "run": {"id": "run-1"},
+    } | fields
+    return {name: value for name, value in event.items() if value is not None}
+
+
+def post(ledger: Ledger, events: Sequence[Any], *, sender: Sender = EVENTS) -> list[Receipt]:
+    """Receive events as one POST; an event may be a dict or raw bytes."""
+    return receive(
+        [Incoming(raw=e if isinstance(e, bytes) else json.dumps(e).encode()) for e in events],
+        ledger_id=ledger.id,
+        ledger_name=ledger.name,
+        sender=sender,
+        received_at=datetime.now(UTC),
+        request_id="test",
+    )
+
+
+def chain(ledger: Ledger, events: Sequence[Any], *, sender: Sender = EVENTS) -> list[Entry]:
+    """Receive and append events for real and return the ledger's entries, oldest first."""
+    receipts = post(ledger, events, sender=sender)
+    bad = [each for each in receipts if each.status == "rejected"]
+    assert not bad, bad
+    append_pending(ledger.id)
+    return entries(ledger)
+
+
+def entries(ledger: Ledger) -> list[Entry]:
+    """Return the ledger's entries, oldest first."""
+    return list(Entry.objects.filter(ledger=ledger).order_by("seq"))
+
+
+@pytest.fixture
+def api_key(database: None) -> Callable[..., str]:
+    """Return a maker of API keys: `api_key(ledger, "events:write")`."""
+
+    def make(ledger: Ledger, *scopes: str, **options: Any) -> str:
+        _, token = make_key(ledger=ledger, name="test", scopes=scopes, created_by="tests", **options)
+        return token
+
+    return make
+
+
+@pytest.fixture
+def as_role() -> Iterator[Callable[[str], psycopg.Connection[Any]]]:
+    """Return a maker of connections as `superuser`, `owner`, `web`, `worker` or `read`."""
+    variables = {
+        "superuser": "OBS_TEST_SUPERUSER_URL",
+        "read": "OBS_TEST_READ_URL",
+        "web": "DATABASE_URL",
+        "worker": "DATABASE_WORKER_URL",
+        "owner": "DATABASE_OWNER_URL",
+    }
+    opened: list[psycopg.Connection[Any]] = []
+
+    def connect(role: str) -> psycopg.Connection[Any]:
+        url = os.environ.get(variables[role])
+        if url is None:
+            pytest.skip(f"needs the role {role}: set {variables[role]}, or unset DATABASE_URL")
+        connection = psycopg.connect(url, autocommit=True)
+        opened.append(connection)
+        return connection
+
+    yield connect
+    for each in opened:
+        each.close()
