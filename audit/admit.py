@@ -89,7 +89,9 @@ def admit_request(grant: KeyGrant) -> None:
             message="This ledger takes no events now; its operator knows why.",
             retry_after=60,
         )
-    trouble = _remember(("health", grant.ledger_id), _HEALTH_SECONDS, lambda: _trouble(grant.ledger_id))
+    trouble = _remember(
+        ("health", grant.ledger_id), _HEALTH_SECONDS, lambda: _trouble(grant.ledger_id)
+    )
     if trouble is not None:
         raise NotNow(status=503, code=trouble.code, message=trouble.message, retry_after=5)
 

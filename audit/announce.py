@@ -35,7 +35,9 @@ def announce_quarantined(ledger: Ledger) -> int:
     """
     with transaction.atomic():
         found = rows(_UNANNOUNCED, (ledger.id, ledger.id))
-        conflicts = Counter(key_id for _, reason, key_id, _ in found if reason == Quarantine.CONFLICT)
+        conflicts = Counter(
+            key_id for _, reason, key_id, _ in found if reason == Quarantine.CONFLICT
+        )
         for key_id, count in sorted(conflicts.items()):
             receive_own(
                 ledger,

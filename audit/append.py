@@ -166,7 +166,12 @@ def append_once(ledger_id: int, *, batch: int) -> Appended | None:
         return _append_once(ledger_id, batch)
     except psycopg.Error as error:
         _months.clear()  # the month may be what is missing; look again at the next try
-        log.error("append.failed", ledger_id=ledger_id, sqlstate=error.sqlstate, error=str(error).split("\n")[0])
+        log.error(
+            "append.failed",
+            ledger_id=ledger_id,
+            sqlstate=error.sqlstate,
+            error=str(error).split("\n")[0],
+        )
         _count_failure(error)
         raise
 
@@ -186,7 +191,9 @@ def _append_once(ledger_id: int, batch: int) -> Appended | None:
         _make_months(connection, {post.received_at.date() for post in posts})
         new_size, new_hash = size, bytes(last_hash)
         refused: list[tuple[_Waiting, str]] = []
-        for chained in _write(connection, fresh, ledger_id, ledger_name, new_size, new_hash, refused):
+        for chained in _write(
+            connection, fresh, ledger_id, ledger_name, new_size, new_hash, refused
+        ):
             new_size, new_hash = chained
         with raw_cursor() as cursor:
             for one in conflicts:
@@ -248,12 +255,37 @@ def _take(
     unreadable: list[tuple[_Waiting, str]] = []
     posts: list[_Post] = []
     for row in rows(_TAKE, {"ledger": ledger_id, "batch": batch}):
-        row_id, received_at, digests, source, source_ids, request_id, traceparent, joined, event_ids = row
-        post = _Post(row_id, received_at, format_time(received_at), source, None, False, request_id, traceparent)
+        (
+            row_id,
+            received_at,
+            digests,
+            source,
+            source_ids,
+            request_id,
+            traceparent,
+            joined,
+            event_ids,
+        ) = row
+        post = _Post(
+            row_id,
+            received_at,
+            format_time(received_at),
+            source,
+            None,
+            False,
+            request_id,
+            traceparent,
+        )
         posts.append(post)
         events = joined.split(b"\n")
         own = [
-            _Waiting(post, event, event_id, digests[32 * i : 32 * i + 32], source_ids[i] if source_ids else None)
+            _Waiting(
+                post,
+                event,
+                event_id,
+                digests[32 * i : 32 * i + 32],
+                source_ids[i] if source_ids else None,
+            )
             for i, (event, event_id) in enumerate(zip(events, event_ids, strict=False))
         ]
         try:

@@ -78,7 +78,8 @@ def reason_of(error: BaseException) -> Reason:
     """Tell which of the four reasons a database error is; Django's wrapper is looked through.
 
     `data`: Postgres refuses the row (SQLSTATE 22*, 23* with a constraint name, 54000).
-    `partition`: no month takes it (23514 without a constraint's name). `connection`: the server is away or going. All the rest is `other`.
+    `partition`: no month takes it (23514 without a constraint's name). `connection`: the server
+    is away or going. All the rest is `other`.
     """
     if isinstance(error, DjangoDatabaseError) and error.__cause__ is not None:
         error = error.__cause__

@@ -109,7 +109,9 @@ def make_key(
     """
     unknown = sorted(set(scopes) - SCOPES.keys())
     if unknown or not scopes:
-        raise ValueError(f"unknown scopes {unknown}" if unknown else "a key needs at least one scope")
+        raise ValueError(
+            f"unknown scopes {unknown}" if unknown else "a key needs at least one scope"
+        )
     key_id, token = mint()
     with transaction.atomic():
         key = AgentKey.objects.create(
@@ -173,11 +175,19 @@ def authenticate(request: HttpRequest) -> KeyGrant:
     """
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if not token or scheme.lower() != "bearer":
-        raise AuthRefused(status=401, code="key-missing", message="Send your API key as `Authorization: Bearer obs_live_…`.")
+        raise AuthRefused(
+            status=401,
+            code="key-missing",
+            message="Send your API key as `Authorization: Bearer obs_live_…`.",
+        )
     token = token.strip()
     key_id = key_id_of(token)
     if key_id is None:
-        raise AuthRefused(status=401, code="key-malformed", message="This is no API key of ours; was it cut when copied?")
+        raise AuthRefused(
+            status=401,
+            code="key-malformed",
+            message="This is no API key of ours; was it cut when copied?",
+        )
     now = time.monotonic()
     with _lock:
         known = _remembered.get(key_id)
@@ -187,7 +197,9 @@ def authenticate(request: HttpRequest) -> KeyGrant:
         raise AuthRefused(status=401, code="key-unknown", message="This API key is not known here.")
     grant = known[2]
     if grant.expires_at is not None and grant.expires_at <= timezone.now():
-        raise AuthRefused(status=401, code="key-expired", message="This API key has expired; make a new one.")
+        raise AuthRefused(
+            status=401, code="key-expired", message="This API key has expired; make a new one."
+        )
     _note_use(key_id, now)
     return grant
 
@@ -195,7 +207,11 @@ def authenticate(request: HttpRequest) -> KeyGrant:
 def require_scope(grant: KeyGrant, *wanted: str) -> None:
     """Raise AuthRefused (403) unless the key holds one of the wanted scopes."""
     if grant.scopes.isdisjoint(wanted):
-        raise AuthRefused(status=403, code="scope-missing", message=f"This key lacks the scope {' or '.join(wanted)}.")
+        raise AuthRefused(
+            status=403,
+            code="scope-missing",
+            message=f"This key lacks the scope {' or '.join(wanted)}.",
+        )
 
 
 def _look_up(key_id: str, now: float) -> tuple[float, bytes, KeyGrant]:

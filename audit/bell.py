@@ -43,7 +43,14 @@ def _ring_for_ever() -> None:
                 _woken.wait()
             rings = sorted(_wanted)
             _wanted.clear()
-        time.sleep(_PAUSE if all([_ring_once(task, ledger_id) for task, ledger_id in rings]) else _SILENCE)
+        time.sleep(
+            _PAUSE if _ring_all(rings) else _SILENCE
+        )
+
+
+def _ring_all(rings: list[tuple[str, int]]) -> bool:
+    # Every one is tried: a task of its own each, and Redis may come back between two.
+    return False not in [_ring_once(task, ledger_id) for task, ledger_id in rings]
 
 
 def _ring_once(task: str, ledger_id: int) -> bool:

@@ -28,4 +28,4 @@ def raw_cursor() -> psycopg.Cursor[TupleRow]:
 def rows(statement: str, parameters: Any = None) -> list[TupleRow]:
     """Run one statement on a raw cursor and return all its rows; the plan is kept by Postgres."""
     with raw_cursor() as cursor:
-        return cursor.execute(statement, parameters, binary=True).fetchall()  # type: ignore[arg-type]
+        return cursor.execute(statement, parameters, binary=True).fetchall()

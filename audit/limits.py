@@ -31,9 +31,12 @@ _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", re.ASCII)
 _LONGEST_NAME = 64
 
 
-def refuse(raw: bytes, *, at: str) -> None:
-    """Raise EventRejected for the first place that breaks a limit or is no JSON; else return."""
-    _look(_read(raw, at=at), path=at, depth=1)
+def refuse(raw: bytes, *, at: str, depth: int = 1) -> None:
+    """Raise EventRejected for the first place that breaks a limit or is no JSON; else return.
+
+    `depth` is that of the outermost object: 0 where it only wraps the event.
+    """
+    _look(_read(raw, at=at), path=at, depth=depth)
 
 
 def has_duplicate_keys(raw: bytes) -> bool:
@@ -45,7 +48,7 @@ def has_duplicate_keys(raw: bytes) -> bool:
     return False
 
 
-class _KeyTwice(Exception):  # noqa: N818  (an answer, carried out of the decoder)
+class _KeyTwice(Exception):
     """An object names a key twice."""
 
 

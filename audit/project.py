@@ -145,7 +145,9 @@ def rebuild(
     return next_seq
 
 
-def _swap(cursor: psycopg.Cursor[Any], ledger_id: int, projection: Projection, next_seq: int) -> None:
+def _swap(
+    cursor: psycopg.Cursor[Any], ledger_id: int, projection: Projection, next_seq: int
+) -> None:
     cursor.execute(_MAKE_CURSOR, (ledger_id, projection.name))
     cursor.execute(_LOCK_CURSOR.replace("SKIP LOCKED", ""), (ledger_id, projection.name))
     while batch := rows(_READ, (ledger_id, next_seq, next_seq + BATCH)):
@@ -153,6 +155,8 @@ def _swap(cursor: psycopg.Cursor[Any], ledger_id: int, projection: Projection, n
         next_seq = batch[-1][0] + 1
     for table in projection.tables:
         name = sql.Identifier(table)
-        cursor.execute(sql.SQL("DELETE FROM public.{} WHERE ledger_id = %s").format(name), (ledger_id,))
+        cursor.execute(
+            sql.SQL("DELETE FROM public.{} WHERE ledger_id = %s").format(name), (ledger_id,)
+        )
         cursor.execute(sql.SQL("INSERT INTO public.{0} SELECT * FROM pg_temp.{0}").format(name))
     cursor.execute(_MOVE_CURSOR, (next_seq, ledger_id, projection.name))

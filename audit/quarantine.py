@@ -21,6 +21,7 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (ledger_id, event_id, digest) DO NOTHING
 """
 
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Misfit:
     """What cannot be chained, as the inbox held it (redacted, pseudonymised, encrypted)."""

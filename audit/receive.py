@@ -25,14 +25,14 @@ from django.conf import settings
 from django.db import transaction
 
 from audit import bell
+from audit.actions import ACTIONS, scope_needed
 from audit.database import raw_cursor, rows
 from audit.errors import EventRejected
-from audit.actions import ACTIONS, scope_needed
 from audit.ledger.canonical import canonicalise
 from audit.ledger.record import format_time
 from audit.models import Ledger, Quarantine
-from audit.quarantine import CONFLICT, Misfit, quarantine
 from audit.parse import ParsedEvent, parse_event
+from audit.quarantine import CONFLICT, Misfit, quarantine
 from audit.redact import Redactor
 from audit.stored import stored_event
 from audit.subjects import Subject, hold_subjects
@@ -53,6 +53,8 @@ INSERT INTO audit_inbox
     (ledger_id, received_at, count, event_ids, digests, source, source_ids, request_id, traceparent, events)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Incoming:
     """One event as it came over the wire."""
@@ -62,6 +64,8 @@ class Incoming:
     """The id to take when the event has none of its own."""
     source_id: str | None = None
     """The sender's own id when it was no UUID; kept in the record's source."""
+    at: str = "$"
+    """Where the event stands in what was sent; errors name their place from here."""
     refusal: EventRejected | None = None
     """Why this one was refused before it came here; it is then only reported."""
 
@@ -127,8 +131,9 @@ class _Accepted:
     """An event on its way into the inbox."""
 
     receipt: Receipt
+    id: UUID
     parsed: ParsedEvent
-    source_id: str | None
+    sent: Incoming
     digest: bytes = b""
     stored: bytes = b""
 
@@ -252,15 +257,16 @@ def _parse(incoming: Iterable[Incoming], sender: Sender) -> tuple[list[Receipt],
             if one.refusal is not None:
                 raise one.refusal
             parsed = parse_event(
-                one.raw, default_id=one.default_id or new_event_id, by_server=is_server
+                one.raw, default_id=one.default_id or new_event_id, at=one.at, by_server=is_server
             )
             _check_scope(parsed.action, sender.scopes)
         except EventRejected as refusal:
             receipt.status = "rejected"
             receipt.error = _told(refusal)
             continue
+        assert parsed.id is not None, "an event without an id was given one"
         receipt.id = str(parsed.id)
-        accepted.append(_Accepted(receipt, parsed, one.source_id))
+        accepted.append(_Accepted(receipt, parsed.id, parsed, one))
     return receipts, accepted
 
 
@@ -298,10 +304,10 @@ def _prepare(
         if parsed.personal is not None:
             (subject_id,) = set(parsed.subject_ids)
             digest_key = subjects[subject_id].digest_key()
-            sealed = subjects[subject_id].encrypt(parsed.personal, event_id=parsed.id)
+            sealed = subjects[subject_id].encrypt(parsed.personal, event_id=one.id)
         try:
             one.stored = stored_event(
-                parsed, pseudonyms=pseudonyms, personal=sealed, redactor=redactor
+                parsed, pseudonyms=pseudonyms, personal=sealed, redactor=redactor, at=one.sent.at
             )
         except EventRejected as refusal:
             one.receipt.status = "rejected"
@@ -316,16 +322,18 @@ def _prepare(
 
 def _sort(ready: list[_Accepted], ledger_id: int) -> _Sorted:
     """Tell fresh events from those whose id is chained already or stands twice in this POST."""
-    known: dict[int, tuple[bytes, int]] = {}
+    known: dict[int, tuple[bytes | None, int | None]] = {}
     if ready:
-        ids = [one.parsed.id for one in ready]
-        known = {position - 1: (digest, seq) for position, digest, seq in rows(_KNOWN, (ids, ledger_id))}
+        ids = [one.id for one in ready]
+        known = {
+            position - 1: (digest, seq) for position, digest, seq in rows(_KNOWN, (ids, ledger_id))
+        }
     found = _Sorted()
     seen: dict[UUID, bytes] = {}
     for position, one in enumerate(ready):
-        earlier, seq = known.get(position, (seen.get(one.parsed.id), None))
+        earlier, seq = known.get(position) or (seen.get(one.id), None)
         if earlier is None:
-            seen[one.parsed.id] = one.digest
+            seen[one.id] = one.digest
             found.fresh.append(one)
         elif bytes(earlier) == one.digest:
             one.receipt.status = "duplicate"
@@ -351,7 +359,7 @@ def _store(
 ) -> None:
     if not fresh:
         return
-    source_ids = [one.source_id for one in fresh]
+    source_ids = [one.sent.source_id for one in fresh]
     with raw_cursor() as cursor:
         cursor.execute(
             _STORE,
@@ -359,7 +367,7 @@ def _store(
                 ledger_id,
                 received_at,
                 len(fresh),
-                [one.parsed.id for one in fresh],
+                [one.id for one in fresh],
                 b"".join(one.digest for one in fresh),
                 sender.source(),
                 source_ids if any(source_ids) else None,
@@ -385,13 +393,13 @@ def _quarantine(
                 Misfit(
                     ledger_id=ledger_id,
                     received_at=received_at,
-                    event_id=one.parsed.id,
+                    event_id=one.id,
                     digest=one.digest,
                     reason=Quarantine.CONFLICT,
                     error=CONFLICT,
                     key_id=sender.key,
                     source=sender.source(),
-                    source_id=one.source_id or "",
+                    source_id=one.sent.source_id or "",
                     request_id=request_id,
                     traceparent=traceparent,
                     event=one.stored,

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 
 from audit.database import raw_cursor
-from audit.ledger.canonical import canonicalise
+from audit.ledger.canonical import JSONValue, canonicalise
 
 _NONCE = 12
 _FIND = """
@@ -59,7 +59,7 @@ class Subject:
         """Return the key of the digest of an event that holds this subject's `personal`."""
         return self._derived(b"digest")
 
-    def encrypt(self, personal: dict[str, object], *, event_id: UUID) -> dict[str, str]:
+    def encrypt(self, personal: dict[str, JSONValue], *, event_id: UUID) -> dict[str, str]:
         """Return what the entry holds instead of `personal`: AES-256-GCM, everything in hex."""
         nonce = secrets.token_bytes(_NONCE)
         sealed = AESGCM(self._derived(b"personal")).encrypt(
@@ -72,14 +72,14 @@ class Subject:
             "nonce": nonce.hex(),
         }
 
-    def decrypt(self, sealed: dict[str, str], *, event_id: UUID) -> dict[str, object]:
+    def decrypt(self, sealed: dict[str, str], *, event_id: UUID) -> dict[str, JSONValue]:
         """Return `personal` in clear. Raises InvalidTag when anything was changed."""
         clear = AESGCM(self._derived(b"personal")).decrypt(
             bytes.fromhex(sealed["nonce"]),
             bytes.fromhex(sealed["ciphertext"]),
             self._bound_to(event_id),
         )
-        found: dict[str, object] = json.loads(clear)
+        found: dict[str, JSONValue] = json.loads(clear)
         return found
 
     def _bound_to(self, event_id: UUID) -> bytes:

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
-from audit import announce, append, bell, project
+from audit import announce, append, bell, project, runs
 from audit.models import Ledger
 from audit.project import projections
 
@@ -43,3 +43,18 @@ def make_months() -> None:
             """,
             [timezone.now().date()],
         )
+
+
+@shared_task(name="audit.verify_new")
+def verify_new() -> None:
+    """Verify what is new and a random stretch of each ledger; beat calls it each minute."""
+    for ledger in Ledger.objects.order_by("id"):
+        runs.verify_new(ledger)
+        runs.verify_sample(ledger)
+
+
+@shared_task(name="audit.verify_all")
+def verify_all() -> None:
+    """Verify every ledger whole; beat calls it each night."""
+    for ledger in Ledger.objects.order_by("id"):
+        runs.run_verification(ledger, kind="nightly")

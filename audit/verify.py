@@ -111,7 +111,9 @@ def verify(
             first = first or fault
         checked += len(chunk)
         if on_progress is not None:
-            on_progress(Progress(checked=checked, total=total, seconds=time.perf_counter() - started))
+            on_progress(
+                Progress(checked=checked, total=total, seconds=time.perf_counter() - started)
+            )
     for fault in _check_end(ledger, walk, from_seq=from_seq, end=end, size=size, head=head):
         broken += 1
         first = first or fault
@@ -124,7 +126,11 @@ def verify(
         checked=checked,
         broken=broken,
         first=first,
-        note="nothing was checked" if result == "not_proven" else NO_CHECKPOINT if result == "intact" else "",
+        note="nothing was checked"
+        if result == "not_proven"
+        else NO_CHECKPOINT
+        if result == "intact"
+        else "",
         seconds=time.perf_counter() - started,
     )
 
@@ -142,7 +148,8 @@ def _hash_before(ledger: Ledger, seq: int) -> str:
     if seq == 0:
         return GENESIS.hex()
     found = rows(
-        "SELECT hash FROM audit_entry WHERE ledger_id = %s AND seq = %s LIMIT 1", (ledger.id, seq - 1)
+        "SELECT hash FROM audit_entry WHERE ledger_id = %s AND seq = %s LIMIT 1",
+        (ledger.id, seq - 1),
     )
     return bytes(found[0][0]).hex() if found else ""
 
@@ -197,7 +204,9 @@ class _Walk:
         if read.seq != seq:
             return Fault(seq=seq, field="seq", expected=str(seq), found=str(read.seq))
         if read.prev != self.prev:
-            return Fault(seq=seq, field="prev", expected=self.prev or "the entry before", found=read.prev)
+            return Fault(
+                seq=seq, field="prev", expected=self.prev or "the entry before", found=read.prev
+            )
         if read.ledger != self.ledger_name:
             return Fault(seq=seq, field="ledger", expected=self.ledger_name, found=read.ledger)
         if read.version != FORMAT_VERSION:
@@ -269,4 +278,9 @@ def _strangers(ledger: Ledger, from_seq: int, size: int) -> Iterator[Fault]:
         )
         (keys,) = cursor.fetchone()
     if keys > size - from_seq:
-        yield Fault(seq=from_seq, field="event key", expected=f"{size - from_seq} keys", found=f"{keys} keys")
+        yield Fault(
+            seq=from_seq,
+            field="event key",
+            expected=f"{size - from_seq} keys",
+            found=f"{keys} keys",
+        )

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import logging.config
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
+from django.conf import settings
+from django_structlog.celery.steps import DjangoStructLogInitStep
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "obsplatform.settings")
 
 app = Celery("obsplatform")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["worker"].add(DjangoStructLogInitStep)  # the request's id, out of the message
+
+
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]  # celery ships no types
+def set_up_logging(**_: Any) -> None:
+    """Log as the web does. A receiver of this signal also keeps Celery from its own set-up."""
+    logging.config.dictConfig(settings.LOGGING)

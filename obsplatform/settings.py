@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from celery.schedules import crontab
+
 from obsplatform import env, keys
 from obsplatform.desk import UNFOLD as DESK
 from tracing import logs
@@ -22,7 +24,9 @@ DATA = env.folder("OBS_DATA", BASE_DIR / "var")  # everything of one installatio
 PORT = env.integer("OBS_PORT", 8000, least=1, most=65535)  # the next free one is taken when busy
 KEY_DIR = env.folder("OBS_KEY_DIR", DATA / "keys")  # keys never live in the database
 ENVIRONMENT = env.text("OBS_ENVIRONMENT", "production")  # a label in pages and logs
-DEBUG = env.boolean("OBS_DEBUG", False)  # tracebacks in the browser: never where others can reach it
+DEBUG = env.boolean(
+    "OBS_DEBUG", False
+)  # tracebacks in the browser: never where others can reach it
 ALLOWED_HOSTS = env.words("OBS_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")  # names we answer to
 CSRF_TRUSTED_ORIGINS = env.words("OBS_TRUSTED_ORIGINS")  # https://audit.example.com behind a proxy
 HTTPS = env.boolean("OBS_HTTPS", False)  # secure cookies and HSTS; set it behind a TLS proxy
@@ -103,13 +107,21 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = 200_000  # KiB; a leak anywhere ends as a fresh child
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "announce what was quarantined": {"task": "audit.announce", "schedule": 60.0},
+    "verify what is new": {"task": "audit.verify_new", "schedule": 60.0},
+    "verify everything": {"task": "audit.verify_all", "schedule": crontab(hour=2, minute=10)},
+    "make months": {"task": "audit.make_months", "schedule": crontab(hour=3, minute=0)},
+}
 
 # --- Ledger, ingest ----------------------------------------------------------------------------
 
 LEDGER = env.text("OBS_LEDGER", "main")  # the ledger that `up` and the platform's own acts use
 APPEND_BATCH = env.integer("OBS_APPEND_BATCH", 5000, least=1, most=50_000)  # events a transaction
 APPEND_POLL_MS = env.integer("OBS_APPEND_POLL_MS", 200, least=10, most=60_000)  # the loop's pause
-RATE_EVENTS = env.integer("OBS_RATE_EVENTS", 50_000, least=1)  # events a second and key, over it 429
+RATE_EVENTS = env.integer(
+    "OBS_RATE_EVENTS", 50_000, least=1
+)  # events a second and key, over it 429
 RATE_REQUESTS = env.integer("OBS_RATE_REQUESTS", 5_000, least=1)  # requests a second and key
 INBOX_LIMIT = env.integer("OBS_INBOX_LIMIT", 1_000_000, least=1)  # with a minute of age: 503
 WEB_WORKERS = env.integer("OBS_WEB_WORKERS", 1, least=1, most=64)  # web processes of `up`
@@ -199,6 +211,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "/admin/login/"
+LOGIN_REDIRECT_URL = "/admin/"
 UNFOLD = DESK  # how the admin looks, and its sidebar
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"

@@ -97,7 +97,9 @@ def api_key(database: None) -> Callable[..., str]:
     """Return a maker of API keys: `api_key(ledger, "events:write")`."""
 
     def make(ledger: Ledger, *scopes: str, **options: Any) -> str:
-        _, token = make_key(ledger=ledger, name="test", scopes=scopes, created_by="tests", **options)
+        _, token = make_key(
+            ledger=ledger, name="test", scopes=scopes, created_by="tests", **options
+        )
         return token
 
     return make

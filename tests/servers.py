@@ -41,7 +41,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Migrate once; a failure ends the session with its own words."""
     if session.config.option.collectonly:
         return
-    subprocess.run(  # noqa: S603
+    subprocess.run(
         [sys.executable, "manage.py", "migrate", "--noinput", "-v", "0"], cwd=ROOT, check=True
     )
 

@@ -1,4 +1,4 @@
-"""Build, hash and read a record: the bytes of one entry.
+r"""Build, hash and read a record: the bytes of one entry.
 
 A record is the canonical JSON (RFC 8785) of
 
@@ -6,7 +6,7 @@ A record is the canonical JSON (RFC 8785) of
 
 Its keys are sorted already, so it is joined from canonical pieces and never serialised as a whole.
 Its hash is the RFC 6962 leaf hash, SHA-256(0x00 ‖ record): leaf of the tree and link of the chain
-at once. Anyone can check it: `(printf '\\0'; cat record) | sha256sum`.
+at once. Anyone can check it: `(printf '\0'; cat record) | sha256sum`.
 
 Never reads a clock, never touches a database. What is copied out of a record: columns.py.
 """

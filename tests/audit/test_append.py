@@ -86,7 +86,13 @@ def test_an_inbox_row_that_is_no_event_is_kept_whole_in_quarantine(ledger: Ledge
 
     assert len(entries(ledger)) == 1
     kept = Quarantine.objects.filter(ledger=ledger)
-    assert {bytes(each.event) for each in kept} == {b"", b"\xff\xfe", b"[1]", b'{"id":1}', b"{" * 100}
+    assert {bytes(each.event) for each in kept} == {
+        b"",
+        b"\xff\xfe",
+        b"[1]",
+        b'{"id":1}',
+        b"{" * 100,
+    }
 
 
 def test_a_record_over_the_limit_goes_to_quarantine(ledger: Ledger) -> None:
@@ -128,5 +134,12 @@ def _put_into_inbox(ledger: Ledger, event: bytes) -> None:
             INSERT INTO audit_inbox (ledger_id, received_at, count, event_ids, digests, source, events)
             VALUES (%s, %s, 1, %s, %s, %s, %s)
             """,
-            (ledger.id, datetime.now(UTC), [uuid.uuid4()], uuid.uuid4().bytes * 2, b'{"scope":"events","via":"api"}', event),
+            (
+                ledger.id,
+                datetime.now(UTC),
+                [uuid.uuid4()],
+                uuid.uuid4().bytes * 2,
+                b'{"scope":"events","via":"api"}',
+                event,
+            ),
         )

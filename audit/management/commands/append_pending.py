@@ -52,6 +52,8 @@ class Command(BaseCommand):
                 failures = 0
             except (DatabaseError, PostgresError) as error:
                 failures += 1
-                log.warning("append_pending.retry", error=str(error).split("\n")[0], failures=failures)
+                log.warning(
+                    "append_pending.retry", error=str(error).split("\n")[0], failures=failures
+                )
                 connection.close()
             stop.wait(min(pause * 2 ** min(failures, 5), 5.0))

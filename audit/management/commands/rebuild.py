@@ -13,7 +13,10 @@ from audit.project import projections, rebuild
 class Command(BaseCommand):
     """`manage.py rebuild NAME [--ledger NAME]`."""
 
-    help = "Build a projection again beside its live rows, then swap. Example: manage.py rebuild agents"
+    help = (
+        "Build a projection again beside its live rows, then swap. "
+        "Example: manage.py rebuild agents"
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Define the options."""
@@ -31,8 +34,9 @@ class Command(BaseCommand):
             read = rebuild(
                 ledger,
                 projections()[options["name"]],
-                on_progress=lambda done, name=ledger.name: self.stderr.write(
-                    f"{name}: {done:,} entries read\r", ending=""
-                ),
+                on_progress=self._show,
             )
             self.stdout.write(f"{ledger.name}: {options['name']} rebuilt from {read:,} entries")
+
+    def _show(self, read: int) -> None:
+        self.stderr.write(f"{read:,} entries read\r", ending="")

@@ -1,0 +1,450 @@
+"""The desk's pages of evidence: entries, and the API keys that brought them.
+
+Entries are read and nothing else, by anyone. Keys are made and revoked through audit.auth, which
+leaves an entry each time. Paging and permissions: audit.readonly. Filters: audit.query.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+from unfold.admin import ModelAdmin
+
+from audit import auth, reading, state
+from audit.actions import missing_fields
+from audit.keyform import KeyForm
+from audit.models import AgentKey, Entry, KeyUsage, Ledger, Verification
+from audit.query import LIST_SECONDS, EntryFilter, QueryTooSlow, time_limit
+from audit.readonly import KeysetPage, ReadOnlyModelAdmin, keyset_page
+
+ZERO_HASH = "0" * 64
+_PAGING = ("after", "before")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """One row of the list: the entry and what is read out of its record."""
+
+    entry: Entry
+    event: dict[str, Any]
+    """Empty when the record is no readable JSON, which verification reports."""
+    state: str
+
+    @property
+    def actor(self) -> dict[str, Any]:
+        """Return the actor block."""
+        return self.event.get("actor") or {}
+
+    @property
+    def principal(self) -> str:
+        """Return whom the actor acts for, or an empty text."""
+        found = self.actor.get("on_behalf_of")
+        return reading.party(found) if found else ""
+
+    @property
+    def is_itself(self) -> bool:
+        """Say whether the agent acted for itself, so that its id need not stand twice."""
+        return self.actor.get("type") == "agent" and self.actor.get("id") == self.entry.agent_id
+
+    @property
+    def target(self) -> dict[str, Any]:
+        """Return the target block."""
+        return self.event.get("target") or {}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chip:
+    """One active filter, and the address of the list without it."""
+
+    name: str
+    value: str
+    without: str
+    error: str = ""
+
+
+@admin.register(Entry)
+class EntryAdmin(ReadOnlyModelAdmin):
+    """The list of entries and the page of one."""
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the addresses by seq, the jump box and the raw record."""
+        return [
+            path("go/", self.page(self.go), name="audit_entry_go"),
+            path("<str:object_id>/record/", self.page(self.record), name="audit_entry_record"),
+            path("<str:ledger>/<int:seq>/", self.page(self.at), name="audit_entry_at"),
+            *super().get_urls(),
+        ]
+
+    # --- The list ---------------------------------------------------------------------------
+
+    def list_page(self, request: HttpRequest) -> HttpResponse:
+        """Show 25 entries, newest first, that match what the address says."""
+        params = request.GET.copy()
+        paging = {name: params.pop(name)[-1] for name in _PAGING if name in params}
+        asked = EntryFilter.parse(params)
+        places, errors = _read_places(paging)
+        errors.update(asked.errors)
+        if len(asked.ledger) > 1:
+            errors["ledger"] = "is one ledger at a time here: each has seqs of its own"
+        ledgers = state.ledger_states()
+        shown = next((one for one in ledgers if one.name == asked.ledger[0]), None)
+        page: KeysetPage[Entry] = KeysetPage(rows=[], newer=None, older=None)
+        if shown is not None and not errors:
+            try:
+                with time_limit(LIST_SECONDS):
+                    page = keyset_page(asked.apply(Entry.objects.all()), **places)
+            except QueryTooSlow as problem:
+                errors["filter"] = f"{problem}; add an agent, an action or a time range"
+        runs = state.finished_runs(shown.id) if shown else []
+        context = self.frame(
+            request,
+            title="Entries",
+            strip=shown,
+            shown=shown,
+            ledgers=ledgers,
+            lines=[_line(entry, runs) for entry in page.rows],
+            page=page,
+            newer_url=_with(params, before=page.newer) if page.newer is not None else "",
+            older_url=_with(params, after=page.older) if page.older is not None else "",
+            newest_url=_with(params),
+            chips=_chips(request.GET, errors),
+            clear_url=_with(QueryDict(), ledger=shown.name if shown else None),
+            errors=errors,
+            is_filtered=bool(set(params) - {"ledger"}),
+            curl=curl_line(request, "$OBS_KEY"),
+        )
+        return TemplateResponse(request, "audit/entries.html", context)
+
+    # --- One entry --------------------------------------------------------------------------
+
+    def row_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show one entry by its hash."""
+        return self._entry_page(request, _entry_by_hash(object_id))
+
+    def at(self, request: HttpRequest, ledger: str, seq: int) -> HttpResponse:
+        """Send on to the entry's permalink, which names its hash."""
+        entry = _entry_at(ledger, seq)
+        if entry is None:
+            raise Http404(f"{ledger} has no entry #{seq}")
+        return HttpResponseRedirect(_address(entry.hash))
+
+    def record(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Give the stored bytes of the record, exactly."""
+        entry = _entry_by_hash(object_id)
+        answer = HttpResponse(bytes(entry.record), content_type="application/json")
+        answer["Content-Disposition"] = (
+            f'attachment; filename="{entry.ledger.name}-{entry.seq}.json"'
+        )
+        return answer
+
+    def go(self, request: HttpRequest) -> HttpResponse:
+        """Jump to the entry whose seq or hash was typed, or say why not."""
+        wanted = request.GET.get("q", "").strip()
+        ledger = request.GET.get("ledger") or settings.LEDGER
+        found = _find(wanted, ledger)
+        if found is not None:
+            return HttpResponseRedirect(_address(found.hash))
+        said = "Type a seq such as #41, or the 64 digits of a hash."
+        if wanted:
+            said = f"No entry {wanted[:80]!r} in {ledger!r}. {said}"
+        messages.warning(request, said)
+        query = QueryDict(mutable=True)
+        query["ledger"] = ledger
+        return HttpResponseRedirect(
+            f"{reverse('admin:audit_entry_changelist')}?{query.urlencode()}"
+        )
+
+    def _entry_page(self, request: HttpRequest, entry: Entry) -> HttpResponse:
+        raw = bytes(entry.record)
+        parsed = _parsed(entry)
+        event = parsed.get("event") or {}
+        source = parsed.get("source") or {}
+        before = _neighbour(entry, -1)
+        after = _neighbour(entry, +1)
+        shown = next((one for one in state.ledger_states() if one.id == entry.ledger_id), None)
+        context = self.frame(
+            request,
+            title=f"Entry #{entry.seq:,}",
+            strip=shown,
+            entry=entry,
+            object=entry,
+            entry_state=state.entry_state(entry.seq, state.finished_runs(entry.ledger_id)),
+            sentence=reading.sentence(event) if event else "",
+            event=event,
+            blocks=reading.blocks(event),
+            source=[
+                reading.field(f"source.{key}", value, label=key) for key, value in source.items()
+            ],
+            missing=missing_fields(event, scope=str(source.get("scope", ""))) if event else [],
+            delay_seconds=(entry.received_at - entry.occurred_at).total_seconds(),
+            prev=parsed.get("prev", ""),
+            before=before,
+            after=after,
+            expected_prev=ZERO_HASH if entry.seq == 0 else (before.hash if before else ""),
+            pretty=json.dumps(parsed, indent=2, ensure_ascii=False) if parsed else "",
+            raw=raw.decode("utf-8", errors="backslashreplace"),
+            raw_base64=base64.b64encode(raw).decode(),
+            raw_bytes=len(raw),
+            shell="(printf '\\0'; cat record.json) | sha256sum",
+        )
+        return TemplateResponse(request, "audit/entry.html", context)
+
+
+def _read_places(paging: Mapping[str, str]) -> tuple[dict[str, int], dict[str, str]]:
+    """Return the place in the list that the address names, and what could not be read of it."""
+    places: dict[str, int] = {}
+    errors: dict[str, str] = {}
+    for name, value in paging.items():
+        seq = _whole(value)
+        if seq is None:
+            errors[name] = "is the seq of an entry; remove it to begin at the newest"
+        else:
+            places[name] = seq
+    return places, errors
+
+
+def _whole(value: str) -> int | None:
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
+
+
+def _line(entry: Entry, runs: list[Verification]) -> Line:
+    return Line(
+        entry=entry,
+        event=_parsed(entry).get("event") or {},
+        state=state.entry_state(entry.seq, runs),
+    )
+
+
+def _parsed(entry: Entry) -> dict[str, Any]:
+    """Return the record's values, or nothing when it is no JSON object: then the page says so."""
+    try:
+        found = entry.parsed()
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _with(params: QueryDict, **more: object) -> str:
+    """Return the list's address with these filters and a place in the list."""
+    query = params.copy()
+    for name, value in more.items():
+        if value is not None:
+            query[name] = str(value)
+    return f"{reverse('admin:audit_entry_changelist')}?{query.urlencode()}"
+
+
+def _chips(asked: QueryDict, errors: dict[str, str]) -> list[Chip]:
+    chips = []
+    for name, values in asked.lists():
+        if name in _PAGING and name not in errors:
+            continue
+        for value in values:
+            rest = asked.copy()
+            rest.setlist(name, [other for other in values if other != value])
+            chips.append(
+                Chip(name=name, value=str(value), without=_with(rest), error=errors.get(name, ""))
+            )
+    return chips
+
+
+def _entry_by_hash(wanted: str) -> Entry:
+    entry = _with_hash(wanted)
+    if entry is None:
+        raise Http404("no entry has this hash")
+    return entry
+
+
+def _with_hash(wanted: str) -> Entry | None:
+    """Find an entry by its hash in any ledger: each has its own index, so they are named."""
+    wanted = wanted.lower()
+    if len(wanted) != 64 or not set(wanted) <= set("0123456789abcdef"):
+        return None
+    ledgers = list(Ledger.objects.values_list("id", flat=True))
+    return Entry.objects.select_related("ledger").filter(ledger_id__in=ledgers, hash=wanted).first()
+
+
+def _entry_at(ledger: str, seq: int) -> Entry | None:
+    if seq >= 2**63:
+        return None
+    return Entry.objects.select_related("ledger").filter(ledger__name=ledger, seq=seq).first()
+
+
+def newest_lines(shown: state.LedgerState, count: int) -> list[Line]:
+    """Return the newest entries of a ledger, for the front page."""
+    rows = Entry.objects.filter(ledger_id=shown.id).order_by("-seq")[:count]
+    runs = state.finished_runs(shown.id)
+    return [_line(entry, runs) for entry in rows]
+
+
+def _neighbour(entry: Entry, step: int) -> Entry | None:
+    return (
+        Entry.objects.filter(ledger_id=entry.ledger_id, seq=entry.seq + step)
+        .only("hash", "seq")
+        .first()
+    )
+
+
+def _find(wanted: str, ledger: str) -> Entry | None:
+    digits = wanted.removeprefix("#").replace(",", "").replace(" ", "")
+    seq = _whole(digits)
+    if seq is not None:
+        return _entry_at(ledger, seq)
+    return _with_hash(wanted)
+
+
+def _address(entry_hash: str) -> str:
+    return reverse("admin:audit_entry_change", args=[entry_hash])
+
+
+def curl_line(request: HttpRequest, key: str) -> str:
+    """Return a command that posts one event here, complete but for the key when it is not known."""
+    event = {
+        "occurred_at": timezone.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "category": "agent_lifecycle",
+        "action": "agent.started",
+        "outcome": "success",
+        "agent": {"id": "my-agent", "version": "1"},
+        "actor": {"type": "agent", "id": "my-agent"},
+        "target": {"type": "agent", "id": "my-agent"},
+    }
+    return (
+        f"curl {request.build_absolute_uri('/api/v1/events')} \\\n"
+        f'  -H "Authorization: Bearer {key}" \\\n'
+        '  -H "Content-Type: application/json" \\\n'
+        f"  -d '{json.dumps(event)}'"
+    )
+
+
+# --- API keys ------------------------------------------------------------------------------------
+
+
+@admin.register(AgentKey)
+class AgentKeyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
+    """The list of keys, making one, and revoking one. A key is never changed or deleted."""
+
+    actions = None
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse everyone: entries name their key for ever."""
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        """Name the four pages; there are no others."""
+        view = self.admin_site.admin_view
+        return [
+            path("", view(self.list_page), name="audit_agentkey_changelist"),
+            path("add/", view(self.make_page), name="audit_agentkey_add"),
+            path("<str:key_id>/change/", view(self.key_page), name="audit_agentkey_change"),
+            path("<str:key_id>/revoke/", view(self.revoke_page), name="audit_agentkey_revoke"),
+        ]
+
+    def frame(self, request: HttpRequest, *, title: str, **more: Any) -> dict[str, Any]:
+        """Return what every page of ours gives its template."""
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]  # Django's own idiom
+        return {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": title,
+            "may_make": self.has_add_permission(request),
+            "may_revoke": self.has_change_permission(request),
+            **more,
+        }
+
+    def list_page(self, request: HttpRequest) -> HttpResponse:
+        """Show every key with what it may do and when it was last used."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        keys = AgentKey.objects.select_related("ledger").order_by("-created_at")[:500]
+        context = self.frame(request, title="API keys", keys=keys, is_fullwidth="1")
+        return TemplateResponse(request, "audit/keys.html", context)
+
+    def key_page(self, request: HttpRequest, key_id: str) -> HttpResponse:
+        """Show one key."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return self._key_page(request, _key(key_id), token="")
+
+    @sensitive_variables("token")
+    def make_page(self, request: HttpRequest) -> HttpResponse:
+        """Make a key and show its secret in this one answer; sending the form again makes none."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        if request.method != "POST":
+            return self._form_page(request, KeyForm(initial={"ledger": _default_ledger()}))
+        form = KeyForm(request.POST)
+        if not form.is_valid():
+            return self._form_page(request, form)
+        if request.session.pop("key_form", None) != form.cleaned_data["once"]:
+            messages.warning(request, "This form was sent already. Look for the key in the list.")
+            return HttpResponseRedirect(reverse("admin:audit_agentkey_changelist"))
+        key, token = auth.make_key(created_by=request.user.get_username(), **form.key_values())
+        answer = self._key_page(request, key, token=token)
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+    def revoke_page(self, request: HttpRequest, key_id: str) -> HttpResponse:
+        """Ask first, then revoke."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        key = _key(key_id)
+        if request.method == "POST":
+            auth.revoke_key(key, by=request.user.get_username())
+            messages.success(
+                request, f"Key {key.key_id} is revoked; this is an entry in the ledger."
+            )
+            return HttpResponseRedirect(reverse("admin:audit_agentkey_change", args=[key.key_id]))
+        context = self.frame(request, title="Revoke API key", key=key, object=key, today=_events_today(key))
+        return TemplateResponse(request, "audit/key_revoke.html", context)
+
+    def _form_page(self, request: HttpRequest, form: KeyForm) -> HttpResponse:
+        once = secrets.token_urlsafe(16)
+        request.session["key_form"] = once
+        context = self.frame(
+            request, title="Make API key", form=form, once=once, scopes=auth.SCOPES
+        )
+        return TemplateResponse(request, "audit/key_make.html", context)
+
+    @sensitive_variables("token")
+    def _key_page(self, request: HttpRequest, key: AgentKey, *, token: str) -> HttpResponse:
+        context = self.frame(
+            request,
+            title=f"API key {key.key_id}",
+            key=key,
+            object=key,
+            scopes=[(scope, auth.SCOPES.get(scope, "")) for scope in key.scopes],
+            today=_events_today(key),
+            token=token,
+            curl=curl_line(request, token) if token else "",
+        )
+        return TemplateResponse(request, "audit/key.html", context)
+
+
+def _key(key_id: str) -> AgentKey:
+    key = AgentKey.objects.select_related("ledger").filter(key_id=key_id).first()
+    if key is None:
+        raise Http404("no API key has this id")
+    return key
+
+
+def _default_ledger() -> Ledger | None:
+    return Ledger.objects.filter(name=settings.LEDGER).first()
+
+
+def _events_today(key: AgentKey) -> int:
+    today: datetime = timezone.now()
+    usage = KeyUsage.objects.filter(ledger_id=key.ledger_id, key_id=key.key_id, day=today.date())
+    return usage.values_list("events", flat=True).first() or 0

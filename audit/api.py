@@ -1,0 +1,401 @@
+"""The reading API: entries, states of events, ledgers. Answers GET alone, and changes nothing.
+
+A key reads its own ledger and needs `entries:read`. Cookies are never looked at and none is set.
+Filters: audit.query. Where an event is: audit.whereis. POST /api/v1/events: audit.post. What the
+OpenAPI document says beyond these views: audit.openapi. Errors: audit.problems.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
+from typing import Annotated, Any, Literal, NoReturn
+from uuid import UUID
+
+import msgspec
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from ninja import NinjaAPI, Path, Schema, Swagger
+from ninja.errors import ValidationError
+from ninja.openapi.schema import OpenAPISchema
+from ninja.security import HttpBearer
+from pydantic import Field
+
+from audit import auth, openapi
+from audit.auth import KeyGrant
+from audit.errors import AuthRefused
+from audit.ledger.record import format_time
+from audit.models import Entry, Head
+from audit.problems import problem
+from audit.query import (
+    LIST_SECONDS,
+    EntryFilter,
+    QueryTooSlow,
+    Unreadable,
+    page,
+    read_limit,
+    stream,
+    time_limit,
+)
+from audit.whereis import whereis
+
+SCOPE = "entries:read"
+NDJSON = "application/x-ndjson"
+MOST_SEQ = 2**63 - 1
+
+_LINES_AT_ONCE = 100  # a write each costs more than it tells; so many lines stay under a megabyte
+_PAGING = ("after", "limit")
+
+log = structlog.get_logger(__name__)
+
+
+# --- What is answered -----------------------------------------------------------------------------
+
+Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Seq = Annotated[int, Field(ge=0, le=MOST_SEQ)]
+
+
+class EntryItem(Schema):
+    """One link of the chain."""
+
+    ledger: str
+    seq: Seq
+    hash: Hash = Field(description="SHA-256 of a zero byte and the stored record.")
+    prev: Hash | None = Field(description="The hash of the entry before; 64 zeros for seq 0.")
+    received_at: str
+    state: Literal["chained"]
+    record: dict[str, Any] | None = Field(
+        description="The stored record; null when it is no JSON any more, see record_base64."
+    )
+
+
+class EntryPage(Schema):
+    """Some entries, newest first."""
+
+    items: list[EntryItem]
+    next: str | None = Field(description="Pass it as `after` for the next page; null on the last.")
+
+
+class EventState(Schema):
+    """What has become of an event."""
+
+    id: UUID
+    ledger: str
+    state: Literal["received", "chained", "quarantined"]
+    seq: Seq | None
+    hash: Hash | None
+    reason: str | None = Field(description="Why it is in quarantine.")
+
+
+class LedgerItem(Schema):
+    """A ledger and its head."""
+
+    name: str
+    size: int = Field(description="Entries in the chain: one more than the newest seq.")
+    hash: Hash = Field(description="The hash of the newest entry; 64 zeros for an empty ledger.")
+    received_at: str | None = Field(description="When the newest entry was received.")
+
+
+class LedgerPage(Schema):
+    """The ledgers that a key may read."""
+
+    items: list[LedgerItem]
+    next: None
+
+
+class BearerKey(HttpBearer):
+    """An API key with the scope `entries:read`, sent as `Authorization: Bearer obs_live_…`."""
+
+    def __call__(self, request: HttpRequest) -> KeyGrant:
+        """Return what the key may do. Raises AuthRefused."""
+        return self.authenticate(request, "")
+
+    def authenticate(self, request: HttpRequest, token: str) -> KeyGrant:
+        """Return what the key may do; audit.auth alone reads the token."""
+        grant = auth.authenticate(request)
+        auth.require_scope(grant, SCOPE)
+        return grant
+
+
+class ReadingApi(NinjaAPI):
+    """The API, whose document also tells of what is no view of its own."""
+
+    def get_openapi_schema(
+        self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
+    ) -> OpenAPISchema:
+        """Return the OpenAPI document with POST /events, the stream and the problems added."""
+        document = super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params)
+        paths: dict[str, Any] = document["paths"]
+        for operation in (method for methods in paths.values() for method in methods.values()):
+            answers = {str(status): answer for status, answer in operation["responses"].items()}
+            operation["responses"] = answers | openapi.get_problems()
+        listed = paths["/api/v1/entries"]["get"]
+        listed["parameters"] = openapi.entry_parameters()
+        listed["responses"]["200"]["content"][NDJSON] = {
+            "schema": {"type": "string"},
+            "x-line-schema": {"$ref": "#/components/schemas/EntryLine"},
+        }
+        paths["/api/v1/events"] = {"post": openapi.post_events()}
+        document["components"]["schemas"].update(openapi.schemas())
+        return document
+
+
+api = ReadingApi(
+    title="obsplatform",
+    version=settings.VERSION,
+    description=(
+        "A ledger of what AI agents did. Post events, read entries. `/api/v1` only gains fields. "
+        "Times are UTC with `Z`. Every error is a problem document (RFC 9457)."
+    ),
+    urls_namespace="api-v1",
+    auth=BearerKey(),
+    docs=Swagger(settings={"validatorUrl": None}),  # it would load a badge from elsewhere
+)
+
+
+# --- Errors ---------------------------------------------------------------------------------------
+
+
+@api.exception_handler(AuthRefused)
+def _refused(_request: HttpRequest, refused: AuthRefused) -> HttpResponse:
+    headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
+    return problem(refused.status, refused.code, detail=refused.message, headers=headers)
+
+
+@api.exception_handler(ValidationError)
+def _invalid(_request: HttpRequest, invalid: ValidationError) -> HttpResponse:
+    """Name each parameter and what it must be; never what was sent."""
+    return _unreadable({str(each["loc"][-1]): str(each["msg"]) for each in invalid.errors})
+
+
+@api.exception_handler(QueryTooSlow)
+def _too_slow(_request: HttpRequest, _slow: QueryTooSlow) -> HttpResponse:
+    return problem(
+        422,
+        "query-too-slow",
+        detail=f"The list took longer than {LIST_SECONDS:g} s. Narrow it: a shorter time range, "
+        "an agent, an actor, an action, a run or a trace.",
+    )
+
+
+@api.exception_handler(Exception)
+def _unexpected(_request: HttpRequest, error: Exception) -> NoReturn:
+    raise error  # as_problems() tells and logs it, in development too
+
+
+def _unreadable(errors: Mapping[str, str]) -> HttpResponse:
+    shown = [{"name": name, "message": message} for name, message in errors.items()]
+    said = "; ".join(f"{one['name']} {one['message']}" for one in shown)
+    return problem(400, "parameter", detail=f"{said}.", errors=shown)
+
+
+def _not_yours(grant: KeyGrant) -> HttpResponse:
+    return problem(403, "wrong-ledger", detail=f"This key reads the ledger {grant.ledger_name}.")
+
+
+def _missing(what: str) -> HttpResponse:
+    return problem(404, "not-found", detail=what)
+
+
+# --- Entries --------------------------------------------------------------------------------------
+
+
+@api.get("/entries", response=EntryPage, tags=["entries"], summary="List or stream entries")
+def list_entries(request: HttpRequest) -> HttpResponseBase:
+    """Newest first, a page at a time.
+
+    With `Accept: application/x-ndjson` everything that matches streams instead, oldest first, one
+    line an entry with `record` as the stored text, byte for byte. What is chained after the stream
+    began is not in it.
+    """
+    grant = _grant(request)
+    asked = EntryFilter.parse(request.GET, default_ledger=grant.ledger_name, beside=_PAGING)
+    if "ledger" not in asked.errors and set(asked.ledger) != {grant.ledger_name}:
+        return _not_yours(grant)
+    if request.get_preferred_type(["application/json", NDJSON]) == NDJSON:
+        return _streamed(request, asked, grant)
+    errors = dict(asked.errors)
+    after = _single(request, "after", errors)
+    limit = _limit(request, errors)
+    if errors:
+        return _unreadable(errors)
+    try:
+        with time_limit(LIST_SECONDS):
+            found = page(asked.apply(Entry.objects.all()), after=after, limit=limit)
+    except Unreadable as problem_:
+        return _unreadable({"after": str(problem_)})
+    items = [_item(entry, grant.ledger_name) for entry in found.items]
+    return _json({"items": items, "next": found.next})
+
+
+@api.get(
+    "/entries/by-hash/{hash}", response=EntryItem, tags=["entries"], summary="Read an entry by hash"
+)
+def entry_by_hash(
+    request: HttpRequest,
+    hash: Annotated[str, Path(pattern="^[0-9a-fA-F]{64}$")],  # noqa: A002
+) -> HttpResponse:
+    """Read the entry of the key's ledger that has this hash."""
+    grant = _grant(request)
+    rows = Entry.objects.filter(ledger_id=grant.ledger_id, hash=hash.lower())
+    entry = rows.order_by("seq").first()
+    return (
+        _missing("No entry of this ledger has this hash.") if entry is None else _one(entry, grant)
+    )
+
+
+@api.get(
+    "/entries/{ledger}/{seq}", response=EntryItem, tags=["entries"], summary="Read an entry by seq"
+)
+def entry_at(
+    request: HttpRequest, ledger: str, seq: Annotated[int, Path(ge=0, le=MOST_SEQ)]
+) -> HttpResponse:
+    """Read the entry at this place of the chain; seq begins at 0."""
+    grant = _grant(request)
+    if ledger != grant.ledger_name:
+        return _not_yours(grant)
+    entry = Entry.objects.filter(ledger_id=grant.ledger_id, seq=seq).first()
+    if entry is None:
+        return _missing(f"The ledger has no entry {seq}; seqs begin at 0.")
+    return _one(entry, grant)
+
+
+# --- Events and ledgers ---------------------------------------------------------------------------
+
+
+@api.get(
+    "/events/{id}", response=EventState, tags=["events"], summary="Ask what became of an event"
+)
+def event_state(request: HttpRequest, id: UUID) -> HttpResponse:  # noqa: A002
+    """Say whether the event is received (durable, waiting), chained or quarantined."""
+    grant = _grant(request)
+    with time_limit(LIST_SECONDS):
+        found = whereis(id, ledger_id=grant.ledger_id)
+    if found is None:
+        return _missing("No event of this ledger has this id; if it was just sent, send it again.")
+    return _json(
+        {
+            "id": str(id),
+            "ledger": grant.ledger_name,
+            "state": found.state,
+            "seq": found.seq,
+            "hash": found.hash,
+            "reason": found.reason,
+        }
+    )
+
+
+@api.get("/ledgers", response=LedgerPage, tags=["ledgers"], summary="List the ledgers of the key")
+def list_ledgers(request: HttpRequest) -> HttpResponse:
+    """Give the key's ledger: how long it is, its head, and when the newest entry was received."""
+    grant = _grant(request)
+    head = Head.objects.get(ledger_id=grant.ledger_id)
+    newest = Entry.objects.filter(ledger_id=grant.ledger_id, seq=head.size - 1).first()
+    shown = {
+        "name": grant.ledger_name,
+        "size": head.size,
+        "hash": head.hash,
+        "received_at": format_time(newest.received_at) if newest else None,
+    }
+    return _json({"items": [shown], "next": None})
+
+
+# --- Putting entries into JSON --------------------------------------------------------------------
+
+
+def _grant(request: HttpRequest) -> KeyGrant:
+    grant: KeyGrant = request.auth  # type: ignore[attr-defined]  # ninja sets what BearerKey returned
+    return grant
+
+
+def _json(value: Any) -> HttpResponse:
+    answer = HttpResponse(msgspec.json.encode(value), content_type="application/json")
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+def _one(entry: Entry, grant: KeyGrant) -> HttpResponse:
+    return _json(_item(entry, grant.ledger_name))
+
+
+def _item(entry: Entry, ledger: str) -> dict[str, Any]:
+    """Return an entry; its record goes in as it is stored, so that no number changes its form.
+
+    A record that somebody made unreadable is shown as its bytes: the ledger is to be verified then.
+    """
+    raw = bytes(entry.record)
+    shown: dict[str, Any] = {
+        "ledger": ledger,
+        "seq": entry.seq,
+        "hash": entry.hash,
+        "prev": None,
+        "received_at": format_time(entry.received_at),
+        "state": "chained",
+        "record": None,
+    }
+    try:
+        record = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        record = None
+    if not isinstance(record, dict):
+        return shown | {"record_base64": b64encode(raw).decode()}
+    return shown | {"prev": record.get("prev"), "record": msgspec.Raw(raw)}
+
+
+def _single(request: HttpRequest, name: str, errors: dict[str, str]) -> str | None:
+    values = request.GET.getlist(name)
+    if len(values) > 1:
+        errors[name] = "is given more than once"
+    return values[0] if values else None
+
+
+def _limit(request: HttpRequest, errors: dict[str, str]) -> int:
+    try:
+        return read_limit(_single(request, "limit", errors))
+    except Unreadable as problem_:
+        errors["limit"] = str(problem_)
+        return 1
+
+
+def _streamed(request: HttpRequest, asked: EntryFilter, grant: KeyGrant) -> HttpResponseBase:
+    """Answer NDJSON. The first lines are read before the status is sent, so that they may fail."""
+    errors = dict(asked.errors)
+    errors.update(
+        {
+            name: "turns pages; a stream gives everything that matches, so leave it out"
+            for name in _PAGING
+            if name in request.GET
+        }
+    )
+    if errors:
+        return _unreadable(errors)
+    size = Head.objects.get(ledger_id=grant.ledger_id).size
+    lines = _lines(stream(asked.apply(Entry.objects.all()), size=size))
+    first = next(lines, b"")
+    answer = StreamingHttpResponse(chain([first], lines), content_type=NDJSON)
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+def _lines(entries: Iterable[tuple[int, str, bytes]]) -> Iterator[bytes]:
+    """Yield the lines of a stream, a hundred at a time."""
+    running = iter(entries)
+    try:
+        while some := list(islice(running, _LINES_AT_ONCE)):
+            yield b"".join(_line(*one) for one in some)
+    except Exception as error:
+        # The status is sent; the connection breaks off, so that nobody takes a part for the whole.
+        log.error("api.stream_broke", error=type(error).__name__)
+        raise
+
+
+def _line(seq: int, digest: str, record: bytes) -> bytes:
+    line: dict[str, Any] = {"seq": seq, "hash": digest}
+    try:
+        line["record"] = record.decode()
+    except UnicodeDecodeError:
+        line |= {"record": None, "record_base64": b64encode(record).decode()}
+    return msgspec.json.encode(line) + b"\n"

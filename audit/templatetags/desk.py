@@ -1,0 +1,123 @@
+"""What templates of ours need: safe text, grouped numbers, state badges, times, hashes.
+
+Whatever an agent sent is shown through `visible`: characters that would hide or turn round text
+are spelled out, so that two ids that differ never look alike. Django escapes the rest.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, datetime
+from typing import Any
+
+from django import template
+
+register = template.Library()
+
+_KEPT = {"\n", "\t"}
+
+ICONS: dict[str, tuple[str, str, str]] = {
+    # outcomes
+    "success": ("check_circle", "good", "success"),
+    "failure": ("cancel", "bad", "failure"),
+    "error": ("error", "bad", "error"),
+    "denied": ("block", "warn", "denied"),
+    "pending": ("schedule", "idle", "pending"),
+    "unknown": ("help", "idle", "unknown"),
+    # severities
+    "info": ("info", "idle", "info"),
+    "low": ("arrow_downward", "idle", "low"),
+    "medium": ("drag_handle", "warn", "medium"),
+    "high": ("arrow_upward", "bad", "high"),
+    "critical": ("priority_high", "bad", "critical"),
+    # entries, ledgers, verifications
+    "received": ("inbox", "idle", "received"),
+    "chained": ("link", "idle", "chained"),
+    "verified": ("verified", "good", "verified"),
+    "intact": ("verified_user", "good", "intact"),
+    "tampered": ("gpp_bad", "bad", "tampered"),
+    "not_proven": ("help", "idle", "not proven"),
+    "empty": ("hourglass_empty", "idle", "empty"),
+    # API keys
+    "live": ("check_circle", "good", "live"),
+    "expired": ("timer_off", "idle", "expired"),
+    "revoked": ("block", "bad", "revoked"),
+    # verification runs and their rows
+    "running": ("progress_activity", "idle", "running"),
+    "cancelled": ("cancel", "idle", "cancelled"),
+    "failed": ("error", "bad", "failed"),
+    "open": ("flag", "warn", "open"),
+    "resolved": ("check_circle", "good", "resolved"),
+    "replayed": ("replay", "good", "replayed"),
+}
+"""Every state: its icon, its tone and its word. One of each, everywhere."""
+
+
+@register.filter
+def visible(value: Any) -> str:
+    """Return the text with control, format and private characters spelled out as ⟨U+202E⟩."""
+    text = str(value)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        f"⟨U+{ord(character):04X}⟩" if _is_hidden(character) else character for character in text
+    )
+
+
+def _is_hidden(character: str) -> bool:
+    return character not in _KEPT and unicodedata.category(character) in {"Cc", "Cf", "Co", "Cn"}
+
+
+@register.filter
+def thousands(value: int | None) -> str:
+    """Return a whole number with separators: 1,234,567."""
+    return "" if value is None else f"{value:,}"
+
+
+@register.filter
+def utc(value: datetime) -> str:
+    """Return the exact time in UTC, to the microsecond, as records write it."""
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+@register.filter
+def utc_seconds(value: datetime) -> str:
+    """Return the time in UTC to the second, for readers without scripts."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
+
+
+@register.filter
+def duration(seconds: float) -> str:
+    """Return a duration as people say it: 1.2 s, 3 min, 5 h, 12 d."""
+    for unit, length in _UNITS:
+        if abs(seconds) >= 2 * length:
+            return f"{seconds / length:,.0f} {unit}"
+    return f"{seconds:,.1f} s"
+
+
+@register.inclusion_tag("partials/state_badge.html")
+def badge(state: str, word: str = "") -> dict[str, str]:
+    """Show a state as icon, colour and word; an unknown one is shown as it is, in grey."""
+    icon, tone, own_word = ICONS.get(state, ("circle", "idle", state))
+    return {"icon": icon, "tone": tone, "word": word or own_word}
+
+
+@register.inclusion_tag("partials/hash.html")
+def digest(value: str, label: str = "hash") -> dict[str, str]:
+    """Show a hash as eight characters with a button that copies all of it."""
+    return {"value": value, "short": value[:8], "label": label}
+
+
+@register.inclusion_tag("partials/when.html")
+def when(value: datetime | None, style: str = "full") -> dict[str, Any]:
+    """Show a time in the viewer's zone with the exact UTC on hover; `relative` says how long ago."""
+    return {"value": value, "style": style}
+
+
+@register.inclusion_tag("partials/text.html")
+def text(value: Any, most: int = 0) -> dict[str, Any]:
+    """Show text that somebody sent, apart from the text around it, cut on screen when it is long."""
+    return {"value": visible(value), "most": most}

@@ -1,0 +1,135 @@
+"""How the admin looks and what stands in its sidebar: the theme's settings, and nothing that runs.
+
+A page appears in the map when it works. Colours are slate for everything and teal for what can be
+clicked; states have colours of their own in templates/static/obs/desk.css. The values that change
+from page to page: obsplatform.front.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+SLATE = {
+    "50": "oklch(98.4% .003 247.858)",
+    "100": "oklch(96.8% .007 247.896)",
+    "200": "oklch(92.9% .013 255.508)",
+    "300": "oklch(86.9% .022 252.894)",
+    "400": "oklch(70.4% .04 256.788)",
+    "500": "oklch(55.4% .046 257.417)",
+    "600": "oklch(44.6% .043 257.281)",
+    "700": "oklch(37.2% .044 257.287)",
+    "800": "oklch(27.9% .041 260.031)",
+    "900": "oklch(20.8% .042 265.755)",
+    "950": "oklch(12.9% .042 264.695)",
+}
+# One step darker than the usual teal from 600 on: the theme writes white on 600, and 4.5:1 is the least.
+TEAL = {
+    "50": "oklch(98.4% .014 180.72)",
+    "100": "oklch(95.3% .051 180.801)",
+    "200": "oklch(91% .096 180.426)",
+    "300": "oklch(85.5% .138 181.071)",
+    "400": "oklch(77.7% .152 181.912)",
+    "500": "oklch(70.4% .14 182.503)",
+    "600": "oklch(51.1% .096 186.391)",
+    "700": "oklch(47% .085 187)",
+    "800": "oklch(40% .07 188.216)",
+    "900": "oklch(34% .058 188.416)",
+    "950": "oklch(27.7% .046 192.524)",
+}
+
+
+def _stylesheet(request: HttpRequest) -> str:
+    return static("obs/desk.css")
+
+
+def _icon(request: HttpRequest) -> str:
+    return static("obs/icon.svg")
+
+
+def _script(request: HttpRequest) -> str:
+    return static("obs/desk.js")
+
+
+def _may(*permissions: str) -> Any:
+    def allowed(request: HttpRequest) -> bool:
+        return request.user.has_perms(permissions)
+
+    return allowed
+
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "obsplatform",
+    "SITE_HEADER": "obsplatform",
+    "SITE_SYMBOL": "fact_check",
+    "SITE_URL": None,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "sizes": "any", "href": _icon}],
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "BORDER_RADIUS": "6px",
+    "STYLES": [_stylesheet],
+    "SCRIPTS": [_script],
+    "GLOBAL_CALLBACK": "obsplatform.front.strip",
+    "DASHBOARD_CALLBACK": "obsplatform.front.front_page",
+    "COLORS": {
+        "base": SLATE,
+        "primary": TEAL,
+        "font": {
+            "subtle-light": "var(--color-base-600)",
+            "subtle-dark": "var(--color-base-400)",
+            "default-light": "var(--color-base-700)",
+            "default-dark": "var(--color-base-300)",
+            "important-light": "var(--color-base-900)",
+            "important-dark": "var(--color-base-100)",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": False,
+        "command_search": False,
+        "show_all_applications": False,
+        "navigation": [
+            {
+                "items": [
+                    {"title": "Overview", "icon": "home", "link": reverse_lazy("admin:index")},
+                ],
+            },
+            {
+                "title": "Evidence",
+                "items": [
+                    {
+                        "title": "Entries",
+                        "icon": "receipt_long",
+                        "link": reverse_lazy("admin:audit_entry_changelist"),
+                        "permission": _may("audit.view_entry"),
+                    },
+                ],
+            },
+            {
+                "title": "Administration",
+                "items": [
+                    {
+                        "title": "API keys",
+                        "icon": "key",
+                        "link": reverse_lazy("admin:audit_agentkey_changelist"),
+                        "permission": _may("audit.view_agentkey"),
+                    },
+                    {
+                        "title": "People",
+                        "icon": "person",
+                        "link": reverse_lazy("admin:auth_user_changelist"),
+                        "permission": _may("auth.view_user"),
+                    },
+                    {
+                        "title": "Roles",
+                        "icon": "group",
+                        "link": reverse_lazy("admin:auth_group_changelist"),
+                        "permission": _may("auth.view_group"),
+                    },
+                ],
+            },
+        ],
+    },
+}

@@ -1,0 +1,100 @@
+"""Answer /health, /ready and /status, for whatever watches an installation.
+
+/health: the process and its database answer. /ready: it may take traffic; names and statuses for
+all, details for those metrics.access lets in. /status: figures, for those alone. None of them
+looks at a session, and none changes anything. Checks: obsplatform.readiness.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import OperationalError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from audit import figures
+from audit.errors import AuthRefused
+from metrics import access
+from obsplatform.pulse import NoPulse, pulse
+from obsplatform.readiness import overall, run_checks
+
+_STARTED: Final = time.monotonic()
+_VERIFIED_WORDS: Final = {1.0: "intact", 0.5: "not proven", 0.0: "tampered"}
+
+
+@require_safe
+@never_cache
+def health(request: HttpRequest) -> HttpResponse:
+    """Answer 200 when Postgres answers, else 503. Never asks Redis, Celery or a session."""
+    try:
+        pulse.feel()
+    except NoPulse:
+        return JsonResponse({"status": "critical", "database": "does not answer"}, status=503)
+    return JsonResponse({"status": "ok", "database": "answers"})
+
+
+@require_safe
+@never_cache
+def ready(request: HttpRequest) -> HttpResponse:
+    """Answer 503 when a check is critical. Details go to those who may see them."""
+    results = run_checks()
+    status = overall(results)
+    hidden = set() if access.is_allowed(request) else {"detail"}
+    body = {
+        "status": status,
+        "checks": [
+            {name: value for name, value in asdict(result).items() if name not in hidden}
+            for result in results
+        ],
+    }
+    return JsonResponse(body, status=503 if status == "critical" else 200)
+
+
+@require_safe
+@never_cache
+def status(request: HttpRequest) -> HttpResponse:
+    """Answer with the figures of the platform; a key sees those of its own ledger."""
+    try:
+        viewer = access.viewer(request)
+        with figures.bounded():
+            body = _status(viewer)
+    except AuthRefused as refused:
+        return access.refusal(refused)
+    except OperationalError:
+        return JsonResponse({"status": "critical", "database": "does not answer"}, status=503)
+    return JsonResponse(body)
+
+
+def _status(viewer: access.Viewer) -> dict[str, Any]:
+    ledgers = [one for one in figures.ledger_figures() if viewer.ledger in {None, one.ledger}]
+    lags = [one for one in figures.projection_lags() if viewer.ledger in {None, one.ledger}]
+    body: dict[str, Any] = {
+        "version": settings.VERSION,
+        "environment": settings.ENVIRONMENT,
+        "uptime_seconds": round(time.monotonic() - _STARTED, 1),  # of this web process
+        "ledgers": [_ledger(one) for one in ledgers],
+        "lags": {
+            "append_seconds": max((one.inbox_age_seconds for one in ledgers), default=0.0),
+            "projections": [asdict(lag) for lag in lags],
+        },
+    }
+    if viewer.ledger is None:
+        body["database"] = _database()
+        body["stores"] = [asdict(size) for size in figures.table_sizes()]
+    return body
+
+
+def _ledger(one: figures.LedgerFigures) -> dict[str, Any]:
+    return {**asdict(one), "verified": _VERIFIED_WORDS[one.verified]}
+
+
+def _database() -> dict[str, str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user::text, current_setting('server_version')")
+        role, version = cursor.fetchone()
+    return {"role": role, "server_version": version}

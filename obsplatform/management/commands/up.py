@@ -1,0 +1,312 @@
+"""Start a whole installation in one command, keep it running, and stop it as a whole.
+
+Order: lock, what an earlier run left, Postgres and Valkey, migrate, the web server beside
+`prepare` (the administrator and the keys), then the Celery worker, beat and the append loop.
+`ready.json` appears once the address answers, and goes when all is stopped.
+The servers: obsplatform.local. Restarts, logs, stopping: obsplatform.supervisor.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from obsplatform import processes
+from obsplatform.local import (
+    LOOPBACK,
+    POSTGRES_STOPS,
+    VALKEY_STOPS,
+    DataNotOurs,
+    Postgres,
+    ServerDied,
+    Valkey,
+)
+from obsplatform.private_file import write_private
+from obsplatform.supervisor import (
+    CommandFailed,
+    Lines,
+    NotInTime,
+    StopAsked,
+    Supervisor,
+    clear_left_behind,
+)
+
+SERVER_SECONDS = 600  # crash recovery may replay gigabytes
+MIGRATE_SECONDS = 3600  # a later migration may rewrite a large table
+COMMAND_SECONDS = 60
+ANSWER_SECONDS = 60
+PORTS_TRIED = 100
+
+
+class Command(BaseCommand):
+    """`manage.py up`."""
+
+    help = (
+        "Start everything of one installation and keep it running until Ctrl-C or SIGTERM.\n\n"
+        "Example:\n"
+        "  OBS_DATA=/srv/obs python manage.py up --port 9000\n\n"
+        "OBS_DATA is where all of it lives; OBS_DATA/ready.json holds address, user, password\n"
+        "and keys once it answers. With DATABASE_URL or REDIS_URL set that server is not started."
+    )
+    requires_system_checks = ()  # each process that is started here makes its own
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Keep the example's line breaks."""
+        return super().create_parser(
+            prog_name, subcommand, formatter_class=RawDescriptionHelpFormatter, **kwargs
+        )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the port; all else is a setting."""
+        parser.add_argument(
+            "--port",
+            type=int,
+            default=settings.PORT,
+            help="port of the address (default OBS_PORT); the next free one when it is busy",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run until asked to stop."""
+        data: Path = settings.DATA
+        data.mkdir(parents=True, exist_ok=True)
+        with _only_one(data):
+            supervisor = Supervisor(record=data / "run.json", lines=Lines(sys.stdout))
+            with supervisor.taking_signals():
+                try:
+                    Installation(data, supervisor, first_port=options["port"]).run()
+                except StopAsked:
+                    pass
+                except (CommandFailed, DataNotOurs, NotInTime, ServerDied) as problem:
+                    raise CommandError(str(problem)) from problem
+                finally:
+                    for name in ("ready.json", "services.json"):
+                        (data / name).unlink(missing_ok=True)
+                    supervisor.stop()
+                    supervisor.lines.say("up", "stopped")
+
+
+@contextmanager
+def _only_one(data: Path) -> Iterator[None]:
+    """Hold the lock of the data folder; the kernel lets it go however we end."""
+    with (data / "up.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError(_who_runs(data, file.name)) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def _who_runs(data: Path, lock: str) -> str:
+    try:
+        return f"already running for {data}: {json.loads((data / 'ready.json').read_text())['url']}"
+    except FileNotFoundError:
+        return f"already starting or stopping for {data}: pid {Path(lock).read_text().strip()}"
+
+
+class Installation:
+    """Everything that `up` starts, in its order."""
+
+    def __init__(self, data: Path, supervisor: Supervisor, *, first_port: int) -> None:
+        """Name the parts; nothing is started."""
+        self.data = data
+        self.supervisor = supervisor
+        self.first_port = first_port
+        self.port = first_port
+        self.postgres = Postgres(data) if settings.EMBEDDED_POSTGRES else None
+        self.valkey = Valkey(data) if settings.EMBEDDED_REDIS else None
+        self.addresses: dict[str, str] = {}  # of our own servers, as settings name them
+        self.prepared: dict[str, str] = {}
+
+    def run(self) -> None:
+        """Start all, say so, and look after it. Raises StopAsked on request."""
+        for name in ("ready.json", "services.json"):
+            (self.data / name).unlink(missing_ok=True)  # a killed run could not
+        clear_left_behind(self.data / "run.json", self.supervisor.lines)
+        self._start_servers()
+        self._manage("migrate", "--noinput", role="owner", seconds=MIGRATE_SECONDS)
+        with claim_port(self.first_port) as self.port:
+            if self.port != self.first_port:
+                self._say(f"port {self.first_port} is busy, {self.port} is taken")
+            self._start_web()
+            self.prepared = json.loads(self._manage("prepare", role="owner"))
+            self.supervisor.wait_until(
+                self._answers, what=f"an answer from {self.url}/health", seconds=ANSWER_SECONDS
+            )
+            self._start_workers()
+            self.supervisor.on_change = self._write_ready
+            self._write_ready()
+            self._greet()
+            while True:
+                self.supervisor.turn()
+
+    @property
+    def url(self) -> str:
+        """The address that people and agents use."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def _say(self, text: str) -> None:
+        self.supervisor.lines.say("up", text)
+
+    def _start_servers(self) -> None:
+        if self.valkey is not None:
+            self.valkey.prepare()
+            self.supervisor.add("valkey", self.valkey.launch, tier=1, stops=VALKEY_STOPS)
+            self.addresses["REDIS_URL"] = self.valkey.url
+        if self.postgres is not None:
+            self.postgres.prepare()
+            self._say(f"the database lives in {self.postgres.folder}")
+            self.supervisor.add("postgres", self.postgres.launch, tier=2, stops=POSTGRES_STOPS)
+            self._wait_for("postgres", self.postgres)
+            self.postgres.create_database()
+            for variable, role in _ROLES.items():
+                self.addresses[variable] = self.postgres.url(role, over_socket=True)
+        if self.valkey is not None:
+            self._wait_for("valkey", self.valkey)
+        self._write_services()
+
+    def _wait_for(self, name: str, server: Postgres | Valkey) -> None:
+        self.supervisor.wait_until(
+            server.is_ready, what=f"{name} (see {server.log})", seconds=SERVER_SECONDS
+        )
+
+    def _write_services(self) -> None:
+        """Tell commands in other terminals where our servers are; settings.py reads it."""
+        services = {name.lower(): address for name, address in self.addresses.items()}
+        if self.postgres is not None:
+            services["database_superuser_url"] = self.postgres.url("superuser", over_socket=True)
+        write_private(self.data / "services.json", json.dumps(services, indent=1))
+
+    def _environment(self, role: str) -> dict[str, str]:
+        return {
+            **os.environ,
+            **self.addresses,
+            "OBS_DATA": str(self.data),
+            "OBS_DATABASE_ROLE": role,
+            "OBS_PORT": str(self.port),
+            "PYTHONUNBUFFERED": "1",  # lines as they are said
+            processes.RUN_VARIABLE: self.supervisor.run_id,
+        }
+
+    def _manage(
+        self, name: str, *arguments: str, role: str, seconds: float = COMMAND_SECONDS
+    ) -> str:
+        command = [sys.executable, "manage.py", name, *arguments]
+        run = self.supervisor.begin(name, command, self._environment(role), settings.BASE_DIR)
+        return self.supervisor.finish(run, seconds=seconds)
+
+    def _add(self, name: str, *command: str, role: str) -> None:
+        def launch() -> subprocess.Popen[bytes]:
+            return processes.spawn(
+                [sys.executable, *command], env=self._environment(role), cwd=settings.BASE_DIR
+            )
+
+        self.supervisor.add(name, launch)
+
+    def _start_web(self) -> None:
+        self._add(
+            "web",
+            *("-m", "granian", "--interface", "wsgi", "obsplatform.wsgi:application"),
+            *("--host", LOOPBACK, "--port", str(self.port), "--no-ws"),
+            *("--workers", str(settings.WEB_WORKERS)),
+            *("--blocking-threads", str(settings.WEB_THREADS)),
+            *("--respawn-failed-workers", "--respawn-interval", "0.2"),
+            *("--workers-kill-timeout", "2"),
+            role="web",
+        )
+
+    def _start_workers(self) -> None:
+        celery = ("-m", "celery", "-A", "obsplatform")
+        # One worker has nobody to gossip or mingle with, and starts a second sooner.
+        self._add(
+            "worker",
+            *(*celery, "worker", "--concurrency", "2", "--without-gossip", "--without-mingle"),
+            role="worker",
+        )
+        # No pid file: it would outlive kill -9 and name a pid that is someone else's by then.
+        self._add("beat", *celery, "beat", role="worker")
+        self._add("append", "manage.py", "append_pending", "--follow", role="worker")
+
+    def _answers(self) -> bool:
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=2)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False  # not yet; the wait for it has an end
+        finally:
+            connection.close()
+
+    def _write_ready(self) -> None:
+        """Say to scripts what runs and how to get in; again whenever a pid changes."""
+        database = self.postgres.url("web") if self.postgres else settings.DATABASE_URLS["web"]
+        ready = {
+            "url": self.url,
+            **{name: self.prepared[name] for name in _PREPARED},
+            "database_url": database,
+            "version": settings.VERSION,
+            "pids": {"supervisor": os.getpid(), **self.supervisor.pids()},
+        }
+        write_private(self.data / "ready.json", json.dumps(ready, indent=1))
+
+    def _greet(self) -> None:
+        for line in (
+            "",
+            f"obsplatform {settings.VERSION} is ready: {self.url}/admin/",
+            f"  user      {self.prepared['user']}",
+            f"  password  {self.prepared['password']}",
+            f"  API keys  in {self.data / 'ready.json'}",
+            "Ctrl-C stops everything.",
+            "",
+        ):
+            self._say(line)
+
+
+_PREPARED = ("user", "password", "ledger", "key", "governance_key")
+_ROLES: dict[str, Any] = {
+    "DATABASE_URL": "web",
+    "DATABASE_WORKER_URL": "worker",
+    "DATABASE_OWNER_URL": "owner",
+}
+
+
+@contextmanager
+def claim_port(first: int) -> Iterator[int]:
+    """Find the first free port from `first` on, and keep others like us from taking it.
+
+    The web server shares its port (SO_REUSEPORT), so a second installation could join it without
+    an error and get half of the requests. On Linux a socket that is bound and never listens
+    holds the port against everyone who does not share; elsewhere the port is only looked at.
+    """
+    last = min(first + PORTS_TRIED, 65536)
+    for port in range(first, last):
+        with socket.socket() as claim:
+            # Ports of connections that have just ended are free; set for the bind alone.
+            claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                claim.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            if sys.platform == "linux":
+                claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+                claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            else:
+                claim.close()
+            yield port
+            return
+    raise CommandError(f"no port from {first} to {last - 1} is free; set OBS_PORT")

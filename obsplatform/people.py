@@ -1,0 +1,84 @@
+"""The pages of people and roles, with the limits that keep an administrator an administrator.
+
+Accounts are switched off, not deleted: entries name them. Only a superuser makes superusers or
+touches one. Groups are made by audit/migrations/0002_groups.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+
+class PeopleAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unfold ships no types
+    """Accounts of people who read and run the platform."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    actions = None
+    list_display = ("username", "first_name", "last_name", "is_active", "last_login")
+    list_filter = ()
+    list_fullwidth = True
+    filter_horizontal = ()
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        (
+            "May",
+            {
+                "fields": ("is_active", "is_staff", "groups", "is_superuser"),
+                "description": "An auditor reads; an administrator also makes keys and accounts.",
+            },
+        ),
+        ("Seen", {"fields": ("last_login", "date_joined")}),
+    )
+    add_fieldsets = (
+        (
+            None,
+            {"fields": ("username", "usable_password", "password1", "password2", "is_staff", "groups")},
+        ),
+    )
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Offer `staff status` ticked: without it an account cannot log in here."""
+        return {"is_staff": True}
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Let only a superuser make one; times are never typed."""
+        fixed = ("last_login", "date_joined") if obj else ()
+        return fixed if request.user.is_superuser else (*fixed, "is_superuser")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Keep a superuser's account, its password too, from those who are none."""
+        if obj is not None and obj.is_superuser and not request.user.is_superuser:
+            return False
+        return bool(super().has_change_permission(request, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse everyone: switch the account off instead."""
+        return False
+
+
+class RoleAdmin(GroupAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unfold ships no types
+    """Groups of permissions."""
+
+    actions = None
+    list_fullwidth = True
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse everyone: take the people out of it instead."""
+        return False
+
+
+def register(site: admin.AdminSite) -> None:
+    """Put our pages in place of Django's own."""
+    for model, page in ((User, PeopleAdmin), (Group, RoleAdmin)):
+        site.unregister(model)
+        site.register(model, page)

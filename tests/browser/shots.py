@@ -1,0 +1,226 @@
+"""Photograph every page of a running installation and fail on what no page may have.
+
+`python -m tests.browser.shots [FOLDER] [--ready READY.json]` visits each page of PAGES at two
+widths, in light and dark. It exits 1 and lists what it found when a page logs an error to the
+console, asks for anything outside its origin, scrolls sideways, or has a serious accessibility
+finding. The pictures are for people to look at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Request
+
+from tests.browser.chromium import browser, log_in
+
+WIDTHS = {1440: 900, 390: 844}
+THEMES = ("light", "dark")
+SERIOUS = {"serious", "critical"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """One page to photograph."""
+
+    name: str
+    path: str = ""
+    act: Callable[[Page, str], None] | None = None
+    """What to do instead of opening the path."""
+    is_public: bool = False
+    status: int = 200
+    """The answer it must give; a browser logs 404 to its console, which is then no fault."""
+
+
+def _open_entry(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/audit/entry/")
+    page.locator("#entries tbody a.obs-number").first.click()
+    page.locator("#check").wait_for()
+
+
+def _check_entry(page: Page, url: str) -> None:
+    _open_entry(page, url)
+    page.click("#check-button")
+    page.locator("[data-step=hash]").wait_for()
+
+
+def _second_page(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/audit/entry/")
+    older = page.locator("a[rel=next]")
+    if older.count():
+        older.click()
+        page.locator("a[rel=prev]").wait_for()
+
+
+def _refused_key(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/audit/agentkey/add/")
+    page.fill("#id_expires_on", "2020-01-01")
+    page.click("form.obs-form button.obs-button-main")
+    page.locator(".obs-error").first.wait_for()
+
+
+def _make_key(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/audit/agentkey/add/")
+    page.fill("#id_name", "shots")
+    page.click("form.obs-form button.obs-button-main")
+    page.locator(".obs-card-good").wait_for()
+    page.evaluate(
+        """() => {
+            const secret = document.querySelector(".obs-card-good pre").textContent;
+            for (const pre of document.querySelectorAll(".obs-card-good pre")) {
+                pre.textContent = pre.textContent.replaceAll(secret, secret.slice(0, 17) + "_" + "•".repeat(50));
+            }
+        }"""
+    )
+
+
+def _revoke_key(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/audit/agentkey/")
+    page.locator("tr", has_text="shots").locator("a").first.click()
+    page.locator("a.obs-button-bad").click()
+    page.locator("form.obs-actions").wait_for()
+
+
+PAGES = [
+    View(name="login", path="/admin/login/", is_public=True),
+    View(name="index", path="/admin/"),
+    View(name="entries", path="/admin/audit/entry/"),
+    View(name="entries-older", act=_second_page),
+    View(name="entries-filtered", path="/admin/audit/entry/?outcome=success&outcome=denied&agent=airline-assistant"),
+    View(name="entries-nothing", path="/admin/audit/entry/?agent=nobody-of-this-name"),
+    View(name="entries-bad-filter", path="/admin/audit/entry/?from=yesterday&colour=red"),
+    View(name="entry", act=_open_entry),
+    View(name="entry-checked", act=_check_entry),
+    View(name="entry-first", path="/admin/audit/entry/{ledger}/0/"),
+    View(name="key-make", path="/admin/audit/agentkey/add/"),
+    View(name="key-refused", act=_refused_key),
+    View(name="key-made", act=_make_key),
+    View(name="key-revoke", act=_revoke_key),
+    View(name="keys", path="/admin/audit/agentkey/"),
+    View(name="people", path="/admin/auth/user/"),
+    View(name="person-add", path="/admin/auth/user/add/"),
+    View(name="roles", path="/admin/auth/group/"),
+    View(name="password", path="/admin/password_change/"),
+    View(name="not-found", path="/admin/audit/entry/{ledger}/999999999/", status=404),
+]
+
+
+@dataclass
+class Findings:
+    """What was wrong with one page at one width in one theme."""
+
+    where: str
+    problems: list[str] = field(default_factory=list)
+
+
+def photograph(
+    chromium: Browser, ready: dict[str, Any], folder: Path, *, width: int, theme: str, only: set[str]
+) -> list[str]:
+    """Visit every page once and return the problems, each with the page's name."""
+    context = chromium.new_context(
+        viewport={"width": width, "height": WIDTHS[width]},
+        color_scheme="dark" if theme == "dark" else "light",
+        reduced_motion="reduce",
+        timezone_id="Europe/Berlin",
+        locale="en-GB",
+    )
+    context.add_init_script(f"localStorage.setItem('_x_adminTheme', JSON.stringify('{theme}'))")
+    page = context.new_page()
+    findings = Findings(where="")
+    _watch(page, ready["url"], findings)
+    problems: list[str] = []
+    logged_in = False
+    for view in PAGES:
+        if only and view.name not in only:
+            continue
+        findings.where, findings.problems = view.name, []
+        if not view.is_public and not logged_in:
+            log_in(page, ready["url"], ready["user"], ready["password"])
+            logged_in = True
+        findings.problems += _visit(page, view, ready)
+        page.screenshot(path=folder / f"{view.name}-{width}-{theme}.png", full_page=True)
+        problems += [f"{view.name} {width} {theme}: {each}" for each in findings.problems]
+    context.close()
+    return problems
+
+
+def _watch(page: Page, url: str, findings: Findings) -> None:
+    origin = urlsplit(url).netloc
+
+    def asked(request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in {"data", "blob"} and parts.netloc != origin:
+            findings.problems.append(f"asked for {request.url}")
+
+    page.on("request", asked)
+    page.on("pageerror", lambda error: findings.problems.append(f"script error: {error}"))
+    page.on(
+        "console",
+        lambda message: findings.problems.append(f"console: {message.text}")
+        if message.type == "error" and "404" not in message.text
+        else None,
+    )
+
+
+def _visit(page: Page, view: View, ready: dict[str, Any]) -> list[str]:
+    problems = []
+    if view.act is not None:
+        view.act(page, ready["url"])
+    else:
+        answer = page.goto(ready["url"] + view.path.format(ledger=ready["ledger"]))
+        if answer is None or answer.status != view.status:
+            problems.append(f"answered {answer.status if answer else 'nothing'}")
+    page.wait_for_load_state("networkidle")
+    page.evaluate("document.fonts.ready")
+    overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    if overflow > 0:
+        problems.append(f"scrolls sideways by {overflow} px")
+    results = Axe().run(page).response
+    for violation in results["violations"]:
+        if violation["impact"] in SERIOUS:
+            nodes = "; ".join(node["html"][:160] for node in violation["nodes"][:3])
+            problems.append(f"{violation['impact']} {violation['id']}: {violation['help']}: {nodes}")
+    return problems
+
+
+def _default_ready() -> Path:
+    return Path(os.environ.get("OBS_DATA") or "var") / "ready.json"
+
+
+def main(arguments: list[str]) -> int:
+    """Take the pictures; return 1 when anything was found."""
+    parser = argparse.ArgumentParser(prog="python -m tests.browser.shots", description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("shots"))
+    parser.add_argument("--ready", type=Path, default=_default_ready(), help="ready.json of the installation")
+    parser.add_argument("--only", action="append", default=[], help="a page's name; may be repeated")
+    asked = parser.parse_args(arguments)
+    if not asked.ready.exists():
+        print(f"{asked.ready} does not exist; start one with manage.py up", file=sys.stderr)  # noqa: T201
+        return 2
+    ready = json.loads(asked.ready.read_text())
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    problems: list[str] = []
+    with browser() as chromium:
+        for width in WIDTHS:
+            for theme in THEMES:
+                problems += photograph(
+                    chromium, ready, asked.folder, width=width, theme=theme, only=set(asked.only)
+                )
+    for problem in problems:
+        print(problem)  # noqa: T201
+    count = len(asked.only or PAGES) * len(WIDTHS) * len(THEMES)
+    print(f"{count} pictures in {asked.folder}, {len(problems)} problems", file=sys.stderr)  # noqa: T201
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,162 @@
+"""Set up logging: one JSON object a line, secrets masked, the request's id on every line.
+
+Owns the processors and the LOGGING dictionary; never reads a setting or a request itself, so that
+settings.py can call it. Every record takes this way, ours through structlog and those of Django,
+Celery or any library through logging. Lines for requests: tracing.request_log.
+
+A line holds `timestamp` (ISO 8601, UTC), `level`, `event`, `logger` and the fields of its event.
+What is bound in structlog's contextvars while a request is served, or a row chained, stands on
+each of its lines: `request_id`, `ledger`, `key` (the eight characters of an API key).
+Masking comes last, after exceptions became text: no way around it leads to the output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, Processor
+
+from audit.redact import Redactor
+
+Format: TypeAlias = Literal["json", "console"]
+"""`json` for machines, `console` for eyes."""
+
+Stream: TypeAlias = Literal["stdout", "stderr"]
+"""Servers log to stdout; a command's stdout is its data, so it logs to stderr."""
+
+# What a log line may hold and an event may not: a quoted or spelled-out pair in an error's text.
+LOG_PATTERNS: Final = (
+    r"(?i)(?P<keep>\b(?:[a-z]+[_-])*(?:password|passwd|secret|token|cookie|sessionid|csrftoken"
+    r"|api[_-]?key|access[_-]?key|private[_-]?key|authorization)[\"']?\s*[:=]\s*[\"']?)"
+    r"(?!\*\*\*|bearer |basic |digest )[^\s\"'&;,)}\]]{4,}",
+    r"(?i)(?P<keep>\b(?:basic|digest)\s+)(?=[a-z+/]*[0-9=])[a-z0-9+/=]{8,}",
+)
+
+MOST_TEXT: Final = 16_384
+"""Characters of one string; a stack trace fits, a body quoted by an error does not."""
+
+MOST_DEPTH: Final = 8
+
+_FIRST: Final = ("timestamp", "level", "event", "logger")
+_QUIET: Final = {
+    # The same failures come as request_failed and request_finished, with their request id.
+    "django.request": "CRITICAL",
+    # Two lines a task would outnumber the work: append logs what it chained.
+    "celery.app.trace": "WARNING",
+    "celery.worker.strategy": "WARNING",
+}
+
+
+def configure(
+    level: str,
+    fmt: Format,
+    *,
+    stream: Stream = "stdout",
+    extra_keys: Iterable[str] = (),
+    extra_patterns: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Set structlog up for this process and return Django's LOGGING dictionary.
+
+    `extra_keys` and `extra_patterns` are masked too, as in events.
+    """
+    redactor = Redactor(extra_keys=extra_keys, extra_patterns=(*LOG_PATTERNS, *extra_patterns))
+    first: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*first, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": first,
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    structlog.processors.StackInfoRenderer(),
+                    structlog.processors.format_exc_info,
+                    mask(redactor),
+                    *_renderers(fmt),
+                ],
+            }
+        },
+        "handlers": {
+            "line": {
+                "class": "logging.StreamHandler",
+                "formatter": "line",
+                "stream": f"ext://sys.{stream}",
+            }
+        },
+        "root": {"handlers": ["line"], "level": level},
+        # Django's own set-up mails administrators and prints apart; one way out is enough.
+        "loggers": {
+            "django": {"handlers": [], "level": level, "propagate": True},
+            "django.server": {"handlers": [], "propagate": True},
+            **{name: {"level": quiet} for name, quiet in _QUIET.items()},
+        },
+    }
+
+
+def mask(redactor: Redactor) -> Processor:
+    """Return the processor that masks secrets in every field, however deep."""
+
+    def masked(_logger: Any, _method: str, event: EventDict) -> EventDict:
+        clean: EventDict = redactor.tree(plain(dict(event)))
+        return clean
+
+    return masked
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """Return the value as JSON types, all else as text: an object could hide a secret."""
+    if isinstance(value, str):
+        return _text(value)
+    if type(value) in {int, float, bool, type(None)}:
+        return value
+    if isinstance(value, Mapping) and depth < MOST_DEPTH:
+        return {_text(str(name)): plain(member, depth + 1) for name, member in value.items()}
+    if isinstance(value, list | tuple | set | frozenset) and depth < MOST_DEPTH:
+        return [plain(member, depth + 1) for member in value]
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _text(bytes(value).decode("utf-8", "replace"))
+    return _text(str(value))
+
+
+def _text(value: str) -> str:
+    """Return a string that every encoder takes: of bounded length, without lone surrogates."""
+    if len(value) > MOST_TEXT:
+        value = f"{value[:MOST_TEXT]} … {len(value) - MOST_TEXT} more characters"
+    return str(value) if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+
+
+def _in_order(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Put first what an eye looks for first."""
+    return {**{name: event[name] for name in _FIRST if name in event}, **event}
+
+
+def _renderers(fmt: Format) -> list[Processor]:
+    if fmt == "console":
+        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    return [_in_order, structlog.processors.JSONRenderer(_encode)]
+
+
+_encode_json: Final = msgspec.json.Encoder().encode
+
+
+def _encode(event: Any, **_: Any) -> str:
+    return _encode_json(event).decode()
+
+
+def _number(level: str) -> int:
+    return {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}[level]
