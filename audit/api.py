@@ -236,7 +236,7 @@ def list_entries(request: HttpRequest) -> HttpResponseBase:
 )
 def entry_by_hash(
     request: HttpRequest,
-    hash: Annotated[str, Path(pattern="^[0-9a-fA-F]{64}$")],  # noqa: A002
+    hash: Annotated[str, Path(pattern="^[0-9a-fA-F]{64}$")],
 ) -> HttpResponse:
     """Read the entry of the key's ledger that has this hash."""
     grant = _grant(request)
@@ -269,7 +269,7 @@ def entry_at(
 @api.get(
     "/events/{id}", response=EventState, tags=["events"], summary="Ask what became of an event"
 )
-def event_state(request: HttpRequest, id: UUID) -> HttpResponse:  # noqa: A002
+def event_state(request: HttpRequest, id: UUID) -> HttpResponse:
     """Say whether the event is received (durable, waiting), chained or quarantined."""
     grant = _grant(request)
     with time_limit(LIST_SECONDS):

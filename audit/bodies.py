@@ -52,9 +52,18 @@ def _one(body: bytes) -> bytes:
         _skim(body)
     except (ValueError, RecursionError) as error:
         # An object whose brackets close is an event that parse_event can refuse with its place.
-        if _split_at_commas(b"[" + body + b"]") != [body] or not body.startswith(b"{"):
+        if not body.startswith(b"{") or not _closes_at_its_end(body):
             raise _not_json() from error
     return body
+
+
+def _closes_at_its_end(body: bytes) -> bool:
+    depth = 0
+    for token in _TOKEN.finditer(body):
+        depth += (token[0] in _OPENS) - (token[0] in _CLOSES)
+        if depth == 0:
+            return token.end() == len(body)
+    return False
 
 
 def _split_at_commas(body: bytes) -> list[bytes]:
@@ -62,12 +71,8 @@ def _split_at_commas(body: bytes) -> list[bytes]:
     events: list[bytes] = []
     depth, start = 0, 1
     for token in _TOKEN.finditer(body):
-        found = token[0]
-        if found in _OPENS:
-            depth += 1
-        elif found in _CLOSES:
-            depth -= 1
-        if (depth == 1 and found == b",") or depth == 0:
+        depth += (token[0] in _OPENS) - (token[0] in _CLOSES)
+        if (depth == 1 and token[0] == b",") or depth == 0:
             events.append(body[start : token.start()].strip(_WHITE))
             start = token.end()
         if depth == 0:

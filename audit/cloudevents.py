@@ -34,6 +34,7 @@ _OWN: Final = frozenset(
     {*_REQUIRED, "subject", "time", "datacontenttype", "dataschema", "data", "data_base64"}
 )
 _HEADER_PREFIX: Final = "ce-"
+_CATEGORIES: Final = frozenset(ACTIONS.values())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,7 +131,7 @@ def _check_attributes(envelope: Mapping[str, Any], attribute: str) -> None:
 
 
 def _fill_in_action(event: dict[str, Any], kind: str, *, attribute: str, at: str) -> None:
-    category, action = _category_and_action(kind)
+    category, action = _category_and_action(kind, f"{attribute}type")
     given = event.setdefault("action", action)
     if given != action:
         raise _otherwise(f"{attribute}type", f"{at}.action")
@@ -142,13 +143,19 @@ def _fill_in_action(event: dict[str, Any], kind: str, *, attribute: str, at: str
         )
 
 
-def _category_and_action(kind: str) -> tuple[str | None, str]:
+def _category_and_action(kind: str, path: str) -> tuple[str | None, str]:
     """Read `type`: our action says its category itself, a vendor's may have it put before it."""
     if kind in ACTIONS:
         return ACTIONS[kind], kind
     if is_vendor_action(kind):
         return None, kind
     category, _, action = kind.partition(".")
+    if category not in _CATEGORIES or not (action in ACTIONS or is_vendor_action(action)):
+        raise EventRejected(
+            code="unknown-action",
+            path=path,
+            message="an action of docs/events.md, or <category>.<action>, is needed",
+        )
     return category, action
 
 

@@ -1,7 +1,8 @@
-"""Show the page that the `type` of a problem names: `/errors/<code>`, made of docs/errors/<code>.md.
+"""Show the page that the `type` of a problem names: `/errors/<code>`.
 
-The pages use a little of Markdown only, the same that is read here: one heading, paragraphs, lists
-with `- ` and `code`. Everything is escaped; nothing is loaded from anywhere.
+It is made of docs/errors/<code>.md. Those pages use a little of Markdown, which is all that is read
+here: one heading, paragraphs, lists with `- ` and `code`. Everything is escaped; nothing is loaded
+from anywhere.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ _FILTERS: dict[str, tuple[str, Schema]] = {
     "agent": ("The agent's id.", _TEXT),
     "actor": ("The actor's id, or its pseudonym.", _TEXT),
     "action": (
-        "An action (`data.read`), or a prefix of it that ends in a dot or a star (`data.`, `data.*`).",
+        "An action (`data.read`), or a prefix ending in a dot or a star (`data.`, `data.*`).",
         {"type": "string", "pattern": r"^[A-Za-z0-9_.-]{1,100}\*?$"},
     ),
     "outcome": ("How it went.", _words(Outcome)),
@@ -157,11 +157,11 @@ _ENTRY_LINE: Schema = {
         "hash": HASH,
         "record": {
             "type": ["string", "null"],
-            "description": "The stored text, byte for byte: SHA-256 of a zero byte and it is `hash`.",
+            "description": "The stored text, byte for byte; `hash` is SHA-256 of a 0 byte and it.",
         },
         "record_base64": {
             "type": "string",
-            "description": "Only when the stored bytes are no UTF-8 any more, and `record` is null.",
+            "description": "Only when the stored bytes are no UTF-8 any more; `record` is null.",
         },
     },
 }
@@ -278,7 +278,7 @@ def post_events() -> Schema:
         "parameters": [
             _query(
                 "wait",
-                "Hold the answer until the events are chained, at most 10 s; then 202 as without it.",
+                "Hold the answer until the events are chained, at most 10 s; then 202.",
                 {"type": "string", "enum": ["chained"]},
             ),
             _query(

@@ -66,11 +66,11 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _PLUS_LOST = re.compile(r".+T.+ \d\d:\d\d", re.ASCII)
 
 
-class Unreadable(AuditError):  # noqa: N818 - named for the fact
+class Unreadable(AuditError):
     """A value of the query string cannot be read; the text says what stands there instead."""
 
 
-class QueryTooSlow(AuditError):  # noqa: N818 - named for the fact
+class QueryTooSlow(AuditError):
     """Postgres stopped a list: no index serves the filter over so many entries."""
 
 
@@ -231,7 +231,7 @@ class EntryFilter:
         if start is not None and end is not None and end <= start:
             errors["to"] = "is not after from, so nothing can match; swap them or move one"
         found.setdefault("ledger", (default_ledger or settings.LEDGER,))
-        return cls(**found, from_=start, to=end, errors=errors)  # type: ignore[arg-type]  # by name
+        return cls(**found, from_=start, to=end, errors=errors)
 
     def apply(self, rows: QuerySet[Entry]) -> QuerySet[Entry]:
         """Return the rows that match; none at all when something could not be read."""
@@ -378,7 +378,7 @@ def stream(rows: QuerySet[Entry], *, size: int) -> Iterator[tuple[int, str, byte
         with time_limit(LIST_SECONDS):
             found = list(span.values_list("seq", "hash", "record")[:CHUNK])
         for seq, digest, record in found:
-            yield seq, digest, bytes(record)
+            yield seq, str(digest), bytes(record)
         # A full chunk may have left matches behind in its range; go on right after its last.
         start = found[-1][0] + 1 if len(found) == CHUNK else end
         if len(found) < CHUNK // 4:

@@ -90,15 +90,16 @@ SHAPES: Final = (
         " ",
         "earer ",
         "EARER ",
-        pattern=r"(?P<keep>\bbearer\s+)(?=[a-z._~+/=-]*\d)[\w.~+/=-]{8,}",
+        pattern=r"(?P<keep>\bbearer\s+)"
+        r"(?:(?=[a-z._~+/=-]*\d)[\w.~+/=-]{7,}|[\w.~+/=-]{20,})[\w~+/=-]",
         flags=re.IGNORECASE,
     ),
     _shape(
         " ",
         "uthorization",
         "UTHORIZATION",
-        pattern=r"(?P<keep>\bauthorization[\"']?\s*[:=]\s*[\"']?(?:basic|digest|token)\s+)"
-        r"[^\s\"',;]+",
+        pattern=r"(?P<keep>\bauthorization[\"']?\s*[:=]\s*[\"']?(?:basic|bearer|token)\s+)"
+        r"[\w.~+/=-]*[\w~+/=-]",
         flags=re.IGNORECASE,
     ),
     # Keys of model providers and of payment services.

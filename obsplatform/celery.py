@@ -18,7 +18,7 @@ app.autodiscover_tasks()
 app.steps["worker"].add(DjangoStructLogInitStep)  # the request's id, out of the message
 
 
-@signals.setup_logging.connect  # type: ignore[untyped-decorator]  # celery ships no types
+@signals.setup_logging.connect
 def set_up_logging(**_: Any) -> None:
     """Log as the web does. A receiver of this signal also keeps Celery from its own set-up."""
     logging.config.dictConfig(settings.LOGGING)

@@ -6,14 +6,13 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
-from audit.post import post_events
 from metrics.views import metrics
 from obsplatform.health import health, ready, status
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(url="/admin/", permanent=False)),
     path("admin/", admin.site.urls),
-    path("api/v1/events", post_events, name="post-events"),
+    path("", include("audit.urls")),
     path("health", health, name="health"),
     path("ready", ready, name="ready"),
     path("status", status, name="status"),

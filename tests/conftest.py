@@ -21,6 +21,7 @@ from audit.auth import make_key
 from audit.ledgers import open_ledger
 from audit.models import Entry, Ledger
 from audit.receive import Incoming, Receipt, Sender, receive
+from tests.installation import running
 
 EVENTS = Sender(via="api", scope="events", scopes=frozenset({"events:write"}), key="testkey1")
 GOVERNANCE = Sender(
@@ -34,6 +35,13 @@ GOVERNANCE = Sender(
 @pytest.fixture(scope="session")
 def django_db_setup() -> None:
     """Leave the database as tests.servers migrated it."""
+
+
+@pytest.fixture(scope="session")
+def installation() -> Iterator[dict[str, Any]]:
+    """Return ready.json of a whole installation that all tests of the session share."""
+    with running() as ready:
+        yield ready
 
 
 @pytest.fixture

@@ -80,9 +80,7 @@ def blocks(kind: msgspec.inspect.Type = EVENT) -> Iterator[msgspec.inspect.Struc
 def options(kind: msgspec.inspect.Type) -> list[msgspec.inspect.Type]:
     """Return what a field may hold, without the mark for absent."""
     kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else [kind]
-    return [
-        each.type if isinstance(each, msgspec.inspect.Metadata) else each for each in kinds
-    ]
+    return [each.type if isinstance(each, msgspec.inspect.Metadata) else each for each in kinds]
 
 
 def place(event: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:

@@ -70,6 +70,8 @@ def test_a_wrong_type_in_any_field_is_refused_with_its_path(
 ) -> None:
     for wrong in (None, True, 7, 7.5, "text", [], [[]], {}, {"a": {"b": []}}):
         event = place(full_event(), path, wrong)
+        if path[0] == "data":
+            del event["personal"]  # which needs data.subject_ids
         try:
             parse(json.dumps(event).encode())
         except EventRejected as refused:
@@ -276,9 +278,7 @@ def test_the_same_event_written_in_other_ways_has_the_same_bytes() -> None:
         json.dumps(event, sort_keys=True, separators=(",", ":")).encode(),
         event_json(details={"b": "é😀", "a": [1, 2.5]}, duration_ms=1000.0),
         event_json(details={"a": [1.0, 2.5], "b": "é😀"}, duration_ms=1e3),
-        event_json(
-            details={"b": "é😀", "a": [1, 2.5]}, duration_ms=1000, id=event["id"].upper()
-        ),
+        event_json(details={"b": "é😀", "a": [1, 2.5]}, duration_ms=1000, id=event["id"].upper()),
         event_json(
             details={"b": "é😀", "a": [1, 2.5]},
             duration_ms=1000,
@@ -428,7 +428,9 @@ def test_an_action_under_another_category_is_refused() -> None:
     assert (refused.code, refused.path) == ("wrong-category", "$.category")
 
 
-@pytest.mark.parametrize("action", ["", "tool", "tool.invoked", "x.acme", "x..a", "x.acme.a b", "y.a.b"])
+@pytest.mark.parametrize(
+    "action", ["", "tool", "tool.invoked", "x.acme", "x..a", "x.acme.a b", "y.a.b"]
+)
 def test_an_unknown_action_is_refused(action: str) -> None:
     refused = refusal(event_json(action=action))
 
@@ -673,7 +675,7 @@ def test_a_member_written_twice_is_always_found(data: st.DataObject) -> None:
         parse(with_tail(tail))
     except EventRejected as refused:
         assert refused.code == "duplicate-key"  # noqa: PT017
-        assert len(set(plain)) < len(plain)  # noqa: PT017
+        assert len(set(plain)) < len(plain)
     else:
         assert len(set(plain)) == len(plain)
 

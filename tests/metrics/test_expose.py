@@ -31,7 +31,7 @@ from audit.models import Ledger, Verification
 from metrics import expose
 from tests.conftest import chain, make_event, post
 
-STRANGER = {"REMOTE_ADDR": "203.0.113.9"}
+STRANGER: dict[str, Any] = {"REMOTE_ADDR": "203.0.113.9"}
 FAMILIES = {
     "obs_audit_append_duration_seconds": "histogram",
     "obs_audit_append_batch_seconds": "histogram",
@@ -53,7 +53,7 @@ def _database(database: None) -> None:
     """Open the database for every test here."""
 
 
-def scrape(**extra: str) -> str:
+def scrape(**extra: Any) -> str:
     response = Client().get("/metrics", **extra)
     assert response.status_code == 200
     return response.content.decode()
@@ -75,7 +75,7 @@ def finding(ledger: Ledger, *, result: str, from_seq: int, to_seq: int, **fields
     """Write the row of a verification that ended now."""
     now = datetime.now(UTC)
     with connection.cursor() as cursor:
-        columns = {
+        columns: dict[str, Any] = {
             "ledger_id": ledger.id,
             "kind": "new",
             "state": "done",
@@ -270,10 +270,10 @@ def test_key_sees_its_own_ledger_alone(ledger: Ledger, api_key: Callable[..., st
 def test_who_may_scrape(ledger: Ledger, api_key: Callable[..., str], settings: Settings) -> None:
     settings.METRICS_TOKEN = "a-token-of-decent-length"
 
-    def asked(**extra: str) -> int:
+    def asked(**extra: Any) -> int:
         return Client().get("/metrics", **extra).status_code
 
-    def bearer(token: str) -> dict[str, str]:
+    def bearer(token: str) -> dict[str, Any]:
         return {"HTTP_AUTHORIZATION": f"Bearer {token}", **STRANGER}
 
     assert asked() == 200

@@ -7,6 +7,9 @@
         year: "numeric", month: "2-digit", day: "2-digit",
         hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
     });
+    const short = new Intl.DateTimeFormat("en-GB", {
+        day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+    });
     const day = new Intl.DateTimeFormat("sv-SE", { year: "numeric", month: "2-digit", day: "2-digit" });
     const ago = new Intl.RelativeTimeFormat("en-GB", { numeric: "auto" });
     const units = [["year", 31557600], ["month", 2629800], ["day", 86400], ["hour", 3600], ["minute", 60]];
@@ -19,6 +22,8 @@
         return ago.format(Math.trunc(seconds), "second");
     }
 
+    const isThisYear = (date) => date.getFullYear() === new Date().getFullYear();
+
     function showTimes() {
         for (const element of document.querySelectorAll("time[data-when]")) {
             const date = new Date(element.dateTime);
@@ -28,7 +33,7 @@
                 element.textContent = relative(date);
                 element.title = `${full.format(date)} ${zone}\n${exact}`;
             } else {
-                element.textContent = element.dataset.when === "day" ? day.format(date) : full.format(date);
+                element.textContent = { day, short: isThisYear(date) ? short : full, full }[element.dataset.when].format(date).replace(",", "");
                 element.title = exact;
             }
         }
@@ -105,11 +110,14 @@
             const name = icon.textContent.trim();
             if (name === "dock_to_right") icon.setAttribute("aria-label", "Show or hide the menu");
             if (name === "close") icon.setAttribute("aria-label", "Close the menu");
+            if (icon.hasAttribute("x-ref")) icon.setAttribute("aria-label", "More");
             if (icon.closest(".relative[x-data*=openTheme]") && !icon.closest("nav")) icon.setAttribute("aria-label", "Light or dark");
             icon.addEventListener("keydown", (event) => {
                 if (event.key === "Enter" || event.key === " ") { event.preventDefault(); icon.click(); }
             });
         }
+        const search = document.getElementById("searchbar-submit");
+        if (search) search.setAttribute("aria-label", "Search");
         for (const icon of document.querySelectorAll("span.material-symbols-outlined:not([aria-label])")) icon.setAttribute("aria-hidden", "true");
     }
 

@@ -50,7 +50,9 @@ NUMBERS = [
     ),
 ]
 
-characters = st.characters(exclude_categories=["Cs"]) | st.sampled_from("\ue000\uffee\U0001f600\x7f")
+characters = st.characters(exclude_categories=["Cs"]) | st.sampled_from(
+    "\ue000\uffee\U0001f600\x7f"
+)
 texts = st.text(characters, max_size=8)
 numbers = (
     st.integers(-SAFE_INTEGER, SAFE_INTEGER)

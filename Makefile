@@ -1,0 +1,41 @@
+# Every target is one line; `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+export OBS_DATA ?= $(CURDIR)/var
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check bench bench-large soak shots lock
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
+
+$(VENV)/made: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("obsplatform needs Python 3.11 or newer, this is %d.%d; say which one to use: make PYTHON=python3.12 ..." % sys.version_info[:2])' && $(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --disable-pip-version-check --quiet --no-deps --require-hashes -r requirements.lock && touch $@
+
+demo: $(VENV)/made ## start everything with demo data and print address, user, password, key
+	@$(RUN) manage.py up --demo
+
+run: $(VENV)/made ## the same without demo data
+	@$(RUN) manage.py up
+
+test: $(VENV)/made ## run the tests
+	@$(RUN) -m pytest
+
+check: $(VENV)/made ## all that CI checks: style, types, imports, migrations, tests
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy . && $(VENV)/bin/lint-imports && $(MAKE) --no-print-directory test
+
+bench: $(VENV)/made ## run the benchmarks (15 min); figures go to benchmarks/README.md by hand
+	@$(RUN) -m benchmarks.all
+
+bench-large: $(VENV)/made ## the same with ten million entries (an hour)
+	@$(RUN) -m benchmarks.all --large
+
+soak: $(VENV)/made ## the fault tests with hundreds of kills (an hour)
+	@OBS_FAULT_ROUNDS=200 $(RUN) -m pytest tests/faults --timeout=0
+
+shots: $(VENV)/made ## photograph every page of the running installation into shots/
+	@$(RUN) -m tests.browser.shots
+
+lock: $(VENV)/made ## resolve pyproject.toml into requirements.lock again
+	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra local --extra dev pyproject.toml -o requirements.lock

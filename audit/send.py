@@ -1,0 +1,203 @@
+"""Send a file of events to an API in batches, with retries that can do no harm. Needs no database.
+
+An event without an id gets one before it is sent, so that a retry is a duplicate. 429 and 503 are
+waited out as `Retry-After` says; a lost connection is tried again with back-off and jitter.
+"""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import random
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from audit.errors import AuditError
+
+_TRIES = 12
+_LONGEST_PAUSE = 30.0
+_TIMEOUT = 60
+_AGAIN = frozenset({429, 502, 503, 504})
+
+
+class Unreachable(AuditError):
+    """The API did not answer, or refused the whole request; the message says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sending:
+    """Where and how to send."""
+
+    url: str
+    key: str
+    backfill: bool
+    batch: int
+    """Events a POST, at most 5,000."""
+
+
+@dataclass(slots=True)
+class Answered:
+    """What the API said so far."""
+
+    received: int = 0
+    duplicate: int = 0
+    conflict: int = 0
+    rejected: int = 0
+    refusals: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def sent(self) -> int:
+        """Return how many events were answered."""
+        return self.received + self.duplicate + self.conflict + self.rejected
+
+    def rate(self) -> float:
+        """Return events a second."""
+        return self.sent / max(self.seconds, 1e-9)
+
+    def counts(self) -> dict[str, int]:
+        """Return the four counts."""
+        return {
+            "received": self.received,
+            "duplicate": self.duplicate,
+            "conflict": self.conflict,
+            "rejected": self.rejected,
+        }
+
+
+def send_lines(
+    sending: Sending, name: str, *, on_progress: Callable[[Answered, int], None]
+) -> Answered:
+    """Send every line of the file and return what was answered. `-` reads standard input.
+
+    Raises OSError when the file cannot be read, Unreachable when the API cannot be used.
+    """
+    started = time.monotonic()
+    answered = Answered()
+    connection = _Connection(sending)
+    first_line = 1
+    for lines, read in _batches(name, sending.batch):
+        _count(answered, connection.post(lines), first_line)
+        first_line += len(lines)
+        answered.seconds = time.monotonic() - started
+        on_progress(answered, read)
+    return answered
+
+
+def _batches(name: str, size: int) -> Iterator[tuple[list[bytes], int]]:
+    """Yield batches of lines and how many bytes of the file were read for them."""
+    if name == "-":
+        yield from _split(sys.stdin.buffer, sys.stdin.buffer, size)
+        return
+    with Path(name).open("rb") as raw:
+        if name.endswith(".gz"):
+            with gzip.open(raw) as lines:
+                yield from _split(lines, raw, size)
+        else:
+            yield from _split(raw, raw, size)
+
+
+def _split(lines: Iterable[bytes], raw: IO[bytes], size: int) -> Iterator[tuple[list[bytes], int]]:
+    batch: list[bytes] = []
+    for line in lines:
+        if line.strip():
+            batch.append(_with_id(line.strip()))
+        if len(batch) == size:
+            yield batch, _position(raw)
+            batch = []
+    if batch:
+        yield batch, _position(raw)
+
+
+def _position(raw: IO[bytes]) -> int:
+    return raw.tell() if raw.seekable() else 0
+
+
+def _with_id(line: bytes) -> bytes:
+    """Give an event without an id one; what is no JSON object is for the API to refuse."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(event, dict) or not event or "id" in event:
+        return line
+    return b'{"id":"%s",%s' % (str(uuid4()).encode(), line.lstrip()[1:])
+
+
+def _count(answered: Answered, said: dict[str, Any], first_line: int) -> None:
+    for name in ("received", "duplicate", "conflict", "rejected"):
+        setattr(answered, name, getattr(answered, name) + said[name])
+    for receipt in said["receipts"]:
+        error = receipt["error"]
+        if error is not None and len(answered.refusals) < 1000:
+            line = first_line + receipt["index"]
+            answered.refusals.append(
+                f"event {line}: {error['code']} at {error['path']}: {error['message']}"
+            )
+
+
+class _Connection:
+    """One kept connection that is made anew after a failure."""
+
+    def __init__(self, sending: Sending) -> None:
+        parts = urlsplit(sending.url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise Unreachable(f"{sending.url} is no address: it begins with http:// or https://")
+        kind = (
+            http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        )
+        self._http = kind(parts.hostname, parts.port, timeout=_TIMEOUT)
+        self._path = f"{parts.path.rstrip('/')}/api/v1/events" + (
+            "?backfill=true" if sending.backfill else ""
+        )
+        self._url = sending.url
+        self._headers = {
+            "Authorization": f"Bearer {sending.key}",
+            "Content-Type": "application/x-ndjson",
+            "Content-Encoding": "gzip",
+        }
+
+    def post(self, lines: list[bytes]) -> dict[str, Any]:
+        """Post one batch and return the body with its receipts."""
+        body = gzip.compress(b"\n".join(lines), compresslevel=1)
+        for attempt in range(_TRIES):
+            try:
+                self._http.request("POST", self._path, body, self._headers)
+                answer = self._http.getresponse()
+                said = answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                self._http.close()
+                trouble, pause = f"{self._url} does not answer ({error})", _pause(attempt)
+            else:
+                if answer.status not in _AGAIN:
+                    return _receipts(answer.status, said)
+                trouble = f"{self._url} answers {answer.status}"
+                pause = max(float(answer.headers.get("Retry-After") or 0), _pause(attempt))
+            time.sleep(pause)
+        raise Unreachable(
+            f"{trouble}; gave up after {_TRIES} tries. "
+            "Send the file again: what is stored already counts as duplicate"
+        )
+
+
+def _pause(attempt: int) -> float:
+    return random.uniform(0, min(_LONGEST_PAUSE, 0.2 * 2**attempt))  # noqa: S311  # full jitter
+
+
+def _receipts(status: int, said: bytes) -> dict[str, Any]:
+    try:
+        body: dict[str, Any] = json.loads(said)
+    except ValueError:
+        raise Unreachable(f"the answer {status} is no JSON: is this the right address?") from None
+    if "receipts" in body:
+        return body
+    raise Unreachable(
+        f"refused with {status}: {body.get('detail') or body.get('title') or said[:200]!r}"
+    )
