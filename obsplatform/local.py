@@ -59,8 +59,8 @@ RETRY_SECONDS = 20  # how long a lock of a server just killed may stand in the w
 LONGEST_SOCKET_PATH = 103  # bytes, on macOS; Linux has four more
 # Fast, then immediate: both keep every commit. SIGTERM would wait for every client to leave.
 POSTGRES_STOPS: processes.Stops = (
-    (signal.SIGINT, 1.2),
-    (signal.SIGQUIT, 0.8),
+    (signal.SIGINT, 1.5),
+    (signal.SIGQUIT, 0.7),
     (signal.SIGKILL, 10.0),
 )
 VALKEY_STOPS: processes.Stops = ((signal.SIGTERM, 0.5), (signal.SIGKILL, 10.0))

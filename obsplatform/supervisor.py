@@ -30,7 +30,7 @@ from obsplatform.processes import Mark, Stops
 
 PAUSES = (1, 2, 4, 8, 16, 30)  # seconds before the first, second, … restart in a row
 SETTLED_SECONDS = 60  # who has lived this long starts again at the first pause
-STOPS: Stops = ((signal.SIGTERM, 2.2), (signal.SIGKILL, 5.0))  # all tiers stay under 5 s in all
+STOPS: Stops = ((signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))  # all tiers stay under 5 s in all
 HELD_LINES = 10_000  # what is kept for a terminal that does not read; the oldest go first
 CHUNK = 4096  # bytes that a pipe which is writable takes without blocking
 
@@ -188,7 +188,7 @@ class Supervisor:
                 raise NotInTime(f"{what} did not come within {seconds:.0f} s")
             self.turn(0.02)
 
-    def begin(self, name: str, command: Sequence[str], env: Mapping[str, str], cwd: Path) -> Run:
+    def begin(self, name: str, command: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Run:
         """Start a command that ends by itself; its standard output is for the caller to read."""
         process = processes.spawn(command, env=env, cwd=cwd, errors=subprocess.PIPE)
         known = processes.mark(process.pid)

@@ -285,7 +285,7 @@ def test_up_works_again_after_its_supervisor_and_web_were_killed(
     assert (second["user"], second["key"]) == (first["user"], first["key"])
 
 
-def test_a_busy_port_moves_on_to_the_next_and_says_so_and_ctrl_c_ends_well(
+def test_a_busy_port_moves_on_and_ctrl_c_ends_well(
     installation: Installation,
 ) -> None:
     with socket.socket() as other:

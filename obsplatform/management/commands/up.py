@@ -39,6 +39,7 @@ from obsplatform.supervisor import (
     CommandFailed,
     Lines,
     NotInTime,
+    Run,
     StopAsked,
     Supervisor,
     clear_left_behind,
@@ -81,7 +82,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until asked to stop."""
         data: Path = settings.DATA
-        data.mkdir(parents=True, exist_ok=True)
+        for folder in (data, settings.STATIC_ROOT):  # whitenoise warns of a missing one
+            folder.mkdir(parents=True, exist_ok=True)
         with _only_one(data):
             supervisor = Supervisor(record=data / "run.json", lines=Lines(sys.stdout))
             with supervisor.taking_signals():
@@ -139,15 +141,18 @@ class Installation:
             (self.data / name).unlink(missing_ok=True)  # a killed run could not
         clear_left_behind(self.data / "run.json", self.supervisor.lines)
         self._start_servers()
-        self._manage("migrate", "--noinput", role="owner", seconds=MIGRATE_SECONDS)
+        migrating = self._begin("migrate", "--noinput", role="owner")
+        self.supervisor.finish(migrating, seconds=MIGRATE_SECONDS)
         with claim_port(self.first_port) as self.port:
             if self.port != self.first_port:
                 self._say(f"port {self.first_port} is busy, {self.port} is taken")
             self._start_web()
-            self.prepared = json.loads(self._manage("prepare", role="owner"))
+            preparing = self._begin("prepare", role="owner")
+            # Asked meanwhile: the first request makes the web server load all its pages.
             self.supervisor.wait_until(
                 self._answers, what=f"an answer from {self.url}/health", seconds=ANSWER_SECONDS
             )
+            self.prepared = json.loads(self.supervisor.finish(preparing, seconds=COMMAND_SECONDS))
             self._start_workers()
             self.supervisor.on_change = self._write_ready
             self._write_ready()
@@ -203,12 +208,11 @@ class Installation:
             processes.RUN_VARIABLE: self.supervisor.run_id,
         }
 
-    def _manage(
-        self, name: str, *arguments: str, role: str, seconds: float = COMMAND_SECONDS
-    ) -> str:
+    def _begin(self, name: str, *arguments: str, role: str) -> Run:
         command = [sys.executable, "manage.py", name, *arguments]
-        run = self.supervisor.begin(name, command, self._environment(role), settings.BASE_DIR)
-        return self.supervisor.finish(run, seconds=seconds)
+        return self.supervisor.begin(
+            name, command, env=self._environment(role), cwd=settings.BASE_DIR
+        )
 
     def _add(self, name: str, *command: str, role: str) -> None:
         def launch() -> subprocess.Popen[bytes]:
@@ -226,7 +230,6 @@ class Installation:
             *("--workers", str(settings.WEB_WORKERS)),
             *("--blocking-threads", str(settings.WEB_THREADS)),
             *("--respawn-failed-workers", "--respawn-interval", "0.2"),
-            *("--workers-kill-timeout", "2"),
             role="web",
         )
 
