@@ -22,6 +22,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_safe
 from unfold.admin import ModelAdmin
 
 from audit import auth, reading, state
@@ -50,10 +51,9 @@ class Line:
         return self.event.get("actor") or {}
 
     @property
-    def principal(self) -> str:
-        """Return whom the actor acts for, or an empty text."""
-        found = self.actor.get("on_behalf_of")
-        return reading.party(found) if found else ""
+    def principal(self) -> dict[str, Any]:
+        """Return whom the actor acts for; empty when for nobody."""
+        return self.actor.get("on_behalf_of") or {}
 
     @property
     def is_itself(self) -> bool:
@@ -199,7 +199,7 @@ class EntryAdmin(ReadOnlyModelAdmin):
             raw=raw.decode("utf-8", errors="backslashreplace"),
             raw_base64=base64.b64encode(raw).decode(),
             raw_bytes=len(raw),
-            shell="(printf '\\0'; cat record.json) | sha256sum",
+            by_hand="(printf '\\0'; cat record.json) | sha256sum",
         )
         return TemplateResponse(request, "audit/entry.html", context)
 
@@ -346,15 +346,19 @@ class AgentKeyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
         """Name the four pages; there are no others."""
         view = self.admin_site.admin_view
         return [
-            path("", view(self.list_page), name="audit_agentkey_changelist"),
+            path("", view(require_safe(self.list_page)), name="audit_agentkey_changelist"),
             path("add/", view(self.make_page), name="audit_agentkey_add"),
-            path("<str:key_id>/change/", view(self.key_page), name="audit_agentkey_change"),
+            path(
+                "<str:key_id>/change/",
+                view(require_safe(self.key_page)),
+                name="audit_agentkey_change",
+            ),
             path("<str:key_id>/revoke/", view(self.revoke_page), name="audit_agentkey_revoke"),
         ]
 
     def frame(self, request: HttpRequest, *, title: str, **more: Any) -> dict[str, Any]:
         """Return what every page of ours gives its template."""
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]  # Django's own idiom
+        request.current_app = self.admin_site.name
         return {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -392,9 +396,7 @@ class AgentKeyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
             messages.warning(request, "This form was sent already. Look for the key in the list.")
             return HttpResponseRedirect(reverse("admin:audit_agentkey_changelist"))
         key, token = auth.make_key(created_by=request.user.get_username(), **form.key_values())
-        answer = self._key_page(request, key, token=token)
-        answer["Cache-Control"] = "no-store"
-        return answer
+        return self._key_page(request, key, token=token)
 
     def revoke_page(self, request: HttpRequest, key_id: str) -> HttpResponse:
         """Ask first, then revoke."""
@@ -407,7 +409,9 @@ class AgentKeyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
                 request, f"Key {key.key_id} is revoked; this is an entry in the ledger."
             )
             return HttpResponseRedirect(reverse("admin:audit_agentkey_change", args=[key.key_id]))
-        context = self.frame(request, title="Revoke API key", key=key, object=key, today=_events_today(key))
+        context = self.frame(
+            request, title="Revoke API key", key=key, object=key, today=_events_today(key)
+        )
         return TemplateResponse(request, "audit/key_revoke.html", context)
 
     def _form_page(self, request: HttpRequest, form: KeyForm) -> HttpResponse:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zlib import crc32
 
+import structlog
 from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest
@@ -200,6 +201,8 @@ def authenticate(request: HttpRequest) -> KeyGrant:
         raise AuthRefused(
             status=401, code="key-expired", message="This API key has expired; make a new one."
         )
+    # On every line of this request from here on.
+    structlog.contextvars.bind_contextvars(ledger=grant.ledger_name, key=key_id)
     _note_use(key_id, now)
     return grant
 

@@ -8,6 +8,7 @@ event is no proper JSON (NaN, half a character) is still split, as long as its b
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -18,8 +19,13 @@ NDJSON: Final = "application/x-ndjson"
 
 _WHITE: Final = b" \t\r\n"
 
-# What the search for an event's end must see: a string whole, a bracket, a comma.
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+# What the search for an event's end must see: a string whole, a bracket, a comma. A string without
+# end runs to the end of the body, else each of its quotes would be tried as a beginning.
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
+# A broken list is split by Python, token by token: not when it is so large that this takes seconds.
+_LARGEST_BROKEN: Final = 5 * 1_048_576
+_MOST_IN_BROKEN: Final = 5_000
+
 _OPENS, _CLOSES = frozenset({b"[", b"{"}), frozenset({b"]", b"}"})
 
 _split_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -57,9 +63,15 @@ def _one(body: bytes) -> bytes:
     return body
 
 
+def _tokens(body: bytes) -> Iterator[re.Match[bytes]]:
+    if len(body) > _LARGEST_BROKEN:
+        raise _not_json()
+    return _TOKEN.finditer(body)
+
+
 def _closes_at_its_end(body: bytes) -> bool:
     depth = 0
-    for token in _TOKEN.finditer(body):
+    for token in _tokens(body):
         depth += (token[0] in _OPENS) - (token[0] in _CLOSES)
         if depth == 0:
             return token.end() == len(body)
@@ -70,14 +82,16 @@ def _split_at_commas(body: bytes) -> list[bytes]:
     """Split a list at its own commas, seeing only strings and brackets."""
     events: list[bytes] = []
     depth, start = 0, 1
-    for token in _TOKEN.finditer(body):
+    for token in _tokens(body):
         depth += (token[0] in _OPENS) - (token[0] in _CLOSES)
         if (depth == 1 and token[0] == b",") or depth == 0:
             events.append(body[start : token.start()].strip(_WHITE))
             start = token.end()
+            if not events[-1] or len(events) > _MOST_IN_BROKEN:
+                raise _not_json()
         if depth == 0:
             break
-    if depth != 0 or start != len(body) or not all(events):
+    if depth != 0 or start != len(body):
         raise _not_json()
     return events
 

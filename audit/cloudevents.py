@@ -193,6 +193,7 @@ def _ids(envelope: Mapping[str, str], ledger: str) -> tuple[uuid.UUID, str | Non
 
 
 def _json_object(raw: bytes, *, at: str, depth: int = 1) -> dict[str, Any]:
+    limits.check_sent_size(raw, at=at)
     # Read exactly first: merging would hide a key that stands twice.
     limits.refuse(raw, at=at, depth=depth)
     value = msgspec.json.decode(raw)

@@ -27,7 +27,7 @@ class KeyForm(forms.Form):
 
     name = forms.CharField(
         max_length=200,
-        help_text="Who uses it: a team, an agent, a machine. Entries about the key carry this name.",
+        help_text="Who uses it: a team, an agent, a machine. Entries about the key carry it.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     ledger = forms.ModelChoiceField(

@@ -15,6 +15,9 @@ from typing import Any, Final
 from audit.errors import EventRejected
 from audit.ledger.canonical import SAFE_INTEGER
 
+MAX_SENT: Final = 1_048_576
+"""Bytes of one event on the wire: far above what can be stored, so that none costs seconds."""
+
 MAX_DEPTH: Final = 32
 """Nested objects and lists, the event itself being the first."""
 
@@ -37,6 +40,14 @@ def refuse(raw: bytes, *, at: str, depth: int = 1) -> None:
     `depth` is that of the outermost object: 0 where it only wraps the event.
     """
     _look(_read(raw, at=at), path=at, depth=depth)
+
+
+def check_sent_size(raw: bytes, *, at: str) -> None:
+    """Raise EventRejected for an event so large that reading it would be a waste."""
+    if len(raw) > MAX_SENT:
+        raise EventRejected(
+            code="too-large", path=at, message=f"at most {MAX_SENT} bytes an event, as sent"
+        )
 
 
 def has_duplicate_keys(raw: bytes) -> bool:

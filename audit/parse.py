@@ -150,6 +150,7 @@ def parse_event(
     what only the platform may say: the block `integrity`.
     Limits of the stored form (60,000 bytes and the like) are `audit.stored`'s to check.
     """
+    limits.check_sent_size(raw, at=at)
     try:
         event = _decode(raw)
     except (ValueError, RecursionError) as error:  # msgspec's errors and UnicodeDecodeError

@@ -19,9 +19,11 @@ from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import DatabaseError, InterfaceError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.views import defaults
 from psycopg_pool import PoolTimeout
 
 CONTENT_TYPE = "application/problem+json"
+API = "/api/"
 NO_DATABASE = (DatabaseError, InterfaceError, psycopg.Error, PoolTimeout)
 """What is raised when Postgres does not answer or breaks off."""
 
@@ -99,6 +101,20 @@ def _as_problem(found: HttpResponseBase) -> HttpResponseBase:
         detail = f"This address takes {found.get('Allow', 'other methods')}."
     kept = {name: found[name] for name in _KEPT_HEADERS if name in found}
     return problem(status, code, HTTPStatus(status).phrase, detail, headers=kept)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what is refused before any view runs, such as a wrong Host: Django's handler400."""
+    if not request.path.startswith(API):
+        return defaults.bad_request(request, exception)
+    return problem(400, "bad-request", detail="The request cannot be read as it is.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer what fails outside any view; Django has logged it by then: its handler500."""
+    if not request.path.startswith(API):
+        return defaults.server_error(request)
+    return problem(500, "internal-error", detail="This is a defect of ours; it was logged.")
 
 
 def no_such_address(request: HttpRequest, rest: str = "") -> HttpResponse:

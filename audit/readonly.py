@@ -122,7 +122,7 @@ class ReadOnlyModelAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no t
 
     def frame(self, request: HttpRequest, *, title: str, **more: Any) -> dict[str, Any]:
         """Return what every page of ours gives its template."""
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]  # Django's own idiom
+        request.current_app = self.admin_site.name
         return {
             **self.admin_site.each_context(request),
             "opts": self.opts,

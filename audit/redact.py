@@ -124,7 +124,8 @@ SHAPES: Final = (
         "-",
         "PRIVATE KEY",
         pattern=r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-        r"(?:(?!-----BEGIN ).)*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
+        r"(?:(?!-----BEGIN ).)*?"
+        r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|(?=-----BEGIN )|\Z)",
         flags=re.DOTALL,
     ),
     _shape(".", "eyJ", pattern=r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*"),
@@ -136,7 +137,7 @@ SHAPES: Final = (
     _shape(
         "=",
         "=",
-        pattern=r"(?P<keep>\b(?:[a-z]+[_-])*(?:password|passwd|pwd|passphrase|secret|token"
+        pattern=r"(?P<keep>(?:password|passwd|pwd|passphrase|secret|token"
         r"|api[_-]?key|access[_-]?key|private[_-]?key)=[\"']?)(?!\*\*\*)[^\s\"'&;,]{4,}",
         flags=re.IGNORECASE,
     ),

@@ -61,7 +61,8 @@ class LedgerState:
 
 
 _STATES = """
-    SELECT l.id, l.name, l.is_read_only, h.size, newest.received_at, inbox.events, inbox.rows, run.id
+    SELECT l.id, l.name, l.is_read_only, h.size, newest.received_at,
+           inbox.events, inbox.rows, run.id
       FROM audit_ledger AS l
       JOIN audit_head AS h ON h.ledger_id = l.id
       LEFT JOIN LATERAL (
@@ -70,8 +71,10 @@ _STATES = """
             WHERE e.ledger_id = l.id AND e.seq = h.size - 1
       ) AS newest ON true
       LEFT JOIN LATERAL (
-           SELECT coalesce(sum(waiting.count), 0) AS events, count(*) AS rows
-             FROM (SELECT i.count FROM audit_inbox AS i WHERE i.ledger_id = l.id LIMIT %s) AS waiting
+           SELECT coalesce(sum(waiting.count), 0) AS events, coalesce(sum(1), 0) AS rows
+             FROM (
+                  SELECT i.count FROM audit_inbox AS i WHERE i.ledger_id = l.id LIMIT %s
+             ) AS waiting
       ) AS inbox ON true
       LEFT JOIN LATERAL (
            SELECT v.id

@@ -40,7 +40,7 @@ LEFT JOIN audit_eventkey AS k ON k.ledger_id = e.ledger_id AND k.seq = e.seq
 WHERE e.ledger_id = %s
   AND e.seq >= %s
   AND e.seq < %s
-ORDER BY e.seq
+ORDER BY e.seq, e.received_at
 """
 # A swapped or added row can share a seq with another one, so a chunk may hold more rows than seqs.
 
@@ -249,7 +249,8 @@ def _check_end(
     if end == size and end > from_seq and walk.prev != head:
         yield Fault(seq=size - 1, field="head", expected=walk.prev, found=head)
     if end == size:
-        yield from _strangers(ledger, from_seq, size)
+        # A range that begins beyond the head holds nothing, and accuses nobody.
+        yield from _strangers(ledger, min(from_seq, size), size)
 
 
 def _strangers(ledger: Ledger, from_seq: int, size: int) -> Iterator[Fault]:

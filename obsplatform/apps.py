@@ -1,4 +1,4 @@
-"""Registers the project with Django, for its commands and its system checks."""
+"""Registers the project with Django, for its commands, its system checks and Celery."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ class PlatformConfig(AppConfig):
     verbose_name = "Platform"
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from obsplatform import system_checks  # noqa: F401  (importing it registers them)
+        """Register the system checks, and make our Celery application the one that tasks use."""
+        from obsplatform import celery, system_checks  # noqa: F401  (importing them does it)

@@ -13,6 +13,7 @@ from django_structlog.celery.steps import DjangoStructLogInitStep
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "obsplatform.settings")
 
 app = Celery("obsplatform")
+app.set_default()  # `current_app` is by thread; without a default another's would ring nowhere
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.steps["worker"].add(DjangoStructLogInitStep)  # the request's id, out of the message

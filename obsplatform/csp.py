@@ -1,4 +1,4 @@
-"""Tell browsers to load nothing from elsewhere and to run no script that a page carries in its text.
+"""Tell browsers to load nothing from elsewhere and to run no script written into a page.
 
 `unsafe-eval` stays: the theme's Alpine evaluates its attributes. Inline styles stay for the
 theme's colours. There is no inline script anywhere, so a `<script>` that an agent sent would not

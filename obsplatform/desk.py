@@ -26,7 +26,7 @@ SLATE = {
     "900": "oklch(20.8% .042 265.755)",
     "950": "oklch(12.9% .042 264.695)",
 }
-# One step darker than the usual teal from 600 on: the theme writes white on 600, and 4.5:1 is the least.
+# A step darker than the usual teal from 600 on: the theme writes white on 600, at 4.5:1 or more.
 TEAL = {
     "50": "oklch(98.4% .014 180.72)",
     "100": "oklch(95.3% .051 180.801)",

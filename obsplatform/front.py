@@ -1,4 +1,4 @@
-"""Fill what stands on every page of the admin, and the front page. Reads; the states: audit.state."""
+"""Fill what stands on every page of the admin, and the front page. Only reads: audit.state."""
 
 from __future__ import annotations
 

@@ -59,19 +59,19 @@ RETRY_SECONDS = 20  # how long a lock of a server just killed may stand in the w
 LONGEST_SOCKET_PATH = 103  # bytes, on macOS; Linux has four more
 # Fast, then immediate: both keep every commit. SIGTERM would wait for every client to leave.
 POSTGRES_STOPS: processes.Stops = (
-    (signal.SIGINT, 1.5),
-    (signal.SIGQUIT, 0.7),
+    (signal.SIGINT, 1.0),
+    (signal.SIGQUIT, 0.5),
     (signal.SIGKILL, 10.0),
 )
 VALKEY_STOPS: processes.Stops = ((signal.SIGTERM, 0.5), (signal.SIGKILL, 10.0))
 LOG_LIMIT = 20_000_000  # bytes; a larger log is set aside at the next start
 
 
-class ServerDied(Exception):  # noqa: N818 - named for the fact
+class ServerDied(Exception):
     """An embedded server ended instead of answering; the text ends with what it said last."""
 
 
-class DataNotOurs(Exception):  # noqa: N818 - named for the fact
+class DataNotOurs(Exception):
     """The cluster belongs to another user, or its passwords are gone."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -23,7 +24,7 @@ class PeopleAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unf
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     actions = None
-    list_display = ("username", "first_name", "last_name", "is_active", "last_login")
+    list_display = ("username", "first_name", "last_name", "roles", "is_active", "last_login")
     list_filter = ()
     list_fullwidth = True
     filter_horizontal = ()
@@ -42,9 +43,28 @@ class PeopleAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unf
     add_fieldsets = (
         (
             None,
-            {"fields": ("username", "usable_password", "password1", "password2", "is_staff", "groups")},
+            {
+                "fields": (
+                    "username",
+                    "usable_password",
+                    "password1",
+                    "password2",
+                    "is_staff",
+                    "groups",
+                )
+            },
         ),
     )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """Read everybody's roles in one more query, not one a person."""
+        return super().get_queryset(request).prefetch_related("groups")
+
+    @admin.display(description="Roles")
+    def roles(self, person: User) -> str:
+        """Return the names of the person's groups."""
+        names = [group.name for group in person.groups.all()]
+        return ", ".join((["superuser"] if person.is_superuser else []) + names)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Offer `staff status` ticked: without it an account cannot log in here."""
@@ -66,7 +86,7 @@ class PeopleAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unf
         return False
 
 
-class RoleAdmin(GroupAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unfold ships no types
+class RoleAdmin(GroupAdmin, ModelAdmin):  # type: ignore[misc]  # unfold ships no types
     """Groups of permissions."""
 
     actions = None

@@ -35,15 +35,15 @@ HELD_LINES = 10_000  # what is kept for a terminal that does not read; the oldes
 CHUNK = 4096  # bytes that a pipe which is writable takes without blocking
 
 
-class StopAsked(Exception):  # noqa: N818 - named for the fact
+class StopAsked(Exception):
     """SIGINT, SIGTERM or SIGHUP has come: end what was started."""
 
 
-class NotInTime(Exception):  # noqa: N818 - named for the fact
+class NotInTime(Exception):
     """Something that was waited for did not come true; the lines above say why."""
 
 
-class CommandFailed(Exception):  # noqa: N818 - named for the fact
+class CommandFailed(Exception):
     """A command that must end well did not; its lines above say why."""
 
 

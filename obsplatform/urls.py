@@ -9,6 +9,9 @@ from django.views.generic import RedirectView
 from metrics.views import metrics
 from obsplatform.health import health, ready, status
 
+handler400 = "audit.problems.bad_request"  # under /api an error is a problem document
+handler500 = "audit.problems.server_error"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(url="/admin/", permanent=False)),
     path("admin/", admin.site.urls),

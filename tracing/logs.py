@@ -29,7 +29,7 @@ Stream: TypeAlias = Literal["stdout", "stderr"]
 
 # What a log line may hold and an event may not: a quoted or spelled-out pair in an error's text.
 LOG_PATTERNS: Final = (
-    r"(?i)(?P<keep>\b(?:[a-z]+[_-])*(?:password|passwd|secret|token|cookie|sessionid|csrftoken"
+    r"(?i)(?P<keep>(?:password|passwd|secret|token|cookie|sessionid|csrftoken"
     r"|api[_-]?key|access[_-]?key|private[_-]?key|authorization)[\"']?\s*[:=]\s*[\"']?)"
     r"(?!\*\*\*|bearer |basic |digest )[^\s\"'&;,)}\]]{4,}",
     r"(?i)(?P<keep>\b(?:basic|digest)\s+)(?=[a-z+/]*[0-9=])[a-z0-9+/=]{8,}",

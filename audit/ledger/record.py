@@ -33,7 +33,8 @@ def leaf_hash(record: bytes) -> bytes:
 
 def format_time(moment: datetime) -> str:
     """Return the one way a record writes a time: UTC, six digits of fraction, `Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not strftime: its %Y writes the year 999 with three digits on Linux.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def link(

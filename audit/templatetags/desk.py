@@ -113,11 +113,11 @@ def digest(value: str, label: str = "hash") -> dict[str, str]:
 
 @register.inclusion_tag("partials/when.html")
 def when(value: datetime | None, style: str = "full") -> dict[str, Any]:
-    """Show a time in the viewer's zone with the exact UTC on hover; `relative` says how long ago."""
+    """Show a time in the viewer's zone, exact UTC on hover; `relative` says how long ago."""
     return {"value": value, "style": style}
 
 
 @register.inclusion_tag("partials/text.html")
 def text(value: Any, most: int = 0) -> dict[str, Any]:
-    """Show text that somebody sent, apart from the text around it, cut on screen when it is long."""
+    """Show text that somebody sent, apart from the text around it, cut on screen if long."""
     return {"value": visible(value), "most": most}

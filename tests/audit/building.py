@@ -1,4 +1,4 @@
-"""Builders for tests of the pure border of ingest: events as JSON, and values made from the schema."""
+"""Builders for tests of the border of ingest: events as JSON, values made from the schema."""
 
 from __future__ import annotations
 

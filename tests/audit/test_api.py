@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audit import api as reading
@@ -403,7 +404,9 @@ def test_cookies_open_nothing_and_none_is_set(
     signed_in = Client()
     signed_in.force_login(root)
 
-    assert_problem(signed_in.get("/api/v1/entries"), 401, "key-missing")
+    with CaptureQueriesContext(connection) as queries:
+        assert_problem(signed_in.get("/api/v1/entries"), 401, "key-missing")
+    assert not queries.captured_queries  # the session was not even looked up
     for address in ("entries", "docs", "openapi.json", "nowhere"):
         answer = alice.get(address, Origin="https://elsewhere.example")
         assert not answer.cookies
@@ -433,6 +436,10 @@ def test_reading_changes_nothing_whatever_the_method(alice: Reader, address: str
 
 def test_getting_the_address_of_posts_is_a_problem(alice: Reader) -> None:
     assert_problem(alice.get("events"), 405, "method-not-allowed")
+
+
+def test_a_wrong_host_is_a_problem(alice: Reader) -> None:
+    assert_problem(alice.get("entries", Host="^"), 400, "bad-request")
 
 
 def test_too_many_parameters_are_a_problem(alice: Reader) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import uuid
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from audit.bodies import split_body
 from audit.cloudevents import from_binary, from_structured, idempotency_id, namespace
 from audit.errors import EventRejected
-from audit.parse import parse_event
+from audit.parse import ParsedEvent, parse_event
 from tests.audit.building import event_json
 
 LEDGER = "acme.prod"
@@ -36,10 +37,14 @@ def structured(**fields: Any) -> bytes:
     return json.dumps(cloudevent(**fields)).encode()
 
 
+def receive(raw: bytes) -> ParsedEvent:
+    unwrapped = from_structured(raw, ledger=LEDGER)
+    return parse_event(unwrapped.raw, default_id=unwrapped.default_id, at=unwrapped.at)
+
+
 def refusal(raw: bytes) -> tuple[str, str]:
     with pytest.raises(EventRejected) as caught:
-        unwrapped = from_structured(raw, ledger=LEDGER)
-        parse_event(unwrapped.raw, default_id=unwrapped.default_id, at=unwrapped.at)
+        receive(raw)
     return caught.value.code, caught.value.path
 
 
@@ -257,8 +262,5 @@ def test_no_cloudevent_raises_anything_but_a_refusal(data: st.DataObject) -> Non
     envelope = cloudevent() | data.draw(st.dictionaries(names, anything, max_size=3))
     raw = json.dumps(envelope, ensure_ascii=data.draw(st.booleans()))
 
-    try:
-        unwrapped = from_structured(raw.encode("utf-8", "surrogatepass"), ledger=LEDGER)
-        parse_event(unwrapped.raw, default_id=unwrapped.default_id, at=unwrapped.at)
-    except EventRejected as refused:
-        assert refused.path.startswith("$")  # noqa: PT017
+    with contextlib.suppress(EventRejected):
+        receive(raw.encode("utf-8", "surrogatepass"))

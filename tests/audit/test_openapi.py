@@ -10,7 +10,7 @@ import schemathesis
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.test import Client
-from hypothesis import HealthCheck
+from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -26,7 +26,9 @@ from tests.conftest import chain, make_event
 
 ApiKey = Callable[..., str]
 EXAMPLES = 40
+BAD_EVENT = make_event(action="no.such")
 CHECKS = [
+    not_a_server_error,
     status_code_conformance,
     content_type_conformance,
     response_headers_conformance,
@@ -86,45 +88,184 @@ def test_the_documentation_page_loads_nothing_from_elsewhere() -> None:
     assert '"validatorUrl": null' in shown
 
 
+class Fuzzed:
+    """The document, a ledger with three entries of agents, and a key that may do everything."""
+
+    def __init__(self, ledger: Ledger, token: str) -> None:
+        self.schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", get_wsgi_application())
+        self.headers = {"Authorization": f"Bearer {token}"}
+        self.events = [make_event() for _ in range(3)]
+        self.entries = chain(ledger, self.events)
+        self.known = {
+            "ledger": ledger.name,
+            "seq": 1,
+            "hash": self.entries[1].hash,
+            "id": self.events[1]["id"],
+        }
+
+    def try_all(self, address: str, method: str, mode: schemathesis.GenerationMode) -> set[int]:
+        """Send what the schema allows, or what it forbids; return every status that came."""
+        operation = self.schema[address][method]
+        statuses: set[int] = set()
+
+        @hypothesis_settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def answers(case: schemathesis.Case[Any]) -> None:
+            statuses.add(self.send(case).status_code)
+
+        answers()
+        return statuses
+
+    def send(self, case: schemathesis.Case[Any]) -> Any:
+        """Send one request and hold the answer against the document."""
+        answer = case.call(headers=self.headers)
+        if answer.status_code != 503 or "retry-after" not in answer.headers:
+            case.validate_response(answer, checks=CHECKS)
+        return answer
+
+    def send_known(self, address: str, **query: Any) -> Any:
+        """Ask for what there is."""
+        operation = self.schema[address]["GET"]
+        named = {name: self.known[name] for name in re.findall(r"{(\w+)}", address)}
+        return self.send(operation.Case(path_parameters=named, query=query))
+
+
 @pytest.fixture
-def readable(ledger: Ledger, api_key: ApiKey) -> tuple[Ledger, str]:
-    """Return a ledger with some entries, and a key that may do everything there."""
-    token = api_key(
-        ledger,
-        *("entries:read", "events:write", "events:backfill", "governance:write", "ops:write"),
-    )
-    chain(ledger, [make_event() for _ in range(3)])
-    return ledger, token
+def fuzzed(ledger: Ledger, api_key: ApiKey) -> Fuzzed:
+    scopes = ("entries:read", "events:write", "events:backfill", "governance:write", "ops:write")
+    return Fuzzed(ledger, api_key(ledger, *scopes))
+
+
+@pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))
+@pytest.mark.parametrize(("address", "method"), OPERATIONS)
+def test_a_fuzzer_finds_no_fault_and_no_answer_that_is_not_in_the_document(
+    fuzzed: Fuzzed, address: str, method: str, mode: schemathesis.GenerationMode
+) -> None:
+    """There is no 5xx but 503 with Retry-After, whatever is sent."""
+    statuses = fuzzed.try_all(address, method, mode)
+
+    assert statuses
+    assert all(status < 500 or status == 503 for status in statuses)
 
 
 @pytest.mark.parametrize(("address", "method"), OPERATIONS)
-def test_no_request_of_a_fuzzer_finds_a_fault(
-    readable: tuple[Ledger, str], address: str, method: str
+def test_what_there_is_answers_as_the_document_says(
+    fuzzed: Fuzzed, address: str, method: str
 ) -> None:
-    """Whatever is sent, there is no 5xx but 503 with Retry-After, and the document holds."""
-    _, token = readable
-    schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", get_wsgi_application())
-    statuses = set()
+    if method == "GET":
+        assert fuzzed.send_known(address).status_code == 200
 
-    @hypothesis_settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=list(HealthCheck),
+
+def test_every_filter_may_be_given_at_once(fuzzed: Fuzzed) -> None:
+    answer = fuzzed.send_known(
+        "/api/v1/entries",
+        **{
+            "ledger": fuzzed.known["ledger"],
+            "agent": "alice-agent",
+            "actor": "alice-agent",
+            "action": ["tool.", "data.*", "llm.call"],
+            "outcome": ["success", "denied"],
+            "category": "tool_call",
+            "severity": "info",
+            "run": "run-1",
+            "environment": "prod",
+            "backfill": "false",
+            "from": "2026-10-01T10:00:00Z",
+            "to": "2026-10-01T12:00:01+02:00",
+            "limit": 2,
+        },
     )
-    def answers(case: schemathesis.Case) -> None:
-        answer = case.call(headers={"Authorization": f"Bearer {token}"})
-        statuses.add(answer.status_code)
-        if answer.status_code == 503 and "retry-after" in answer.headers:
-            return
-        case.validate_response(answer, checks=[not_a_server_error, *CHECKS])
 
-    fuzzed = schema[address][method].as_strategy(
-        generation_mode=schemathesis.GenerationMode.POSITIVE
-    ) | schema[address][method].as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE)
-    from hypothesis import given
+    found = json.loads(answer.content)
+    assert len(found["items"]) == 2
+    assert found["next"]
 
-    given(case=fuzzed)(answers)()
 
-    assert statuses - {400, 404, 405} or method == "GET"
+def cloud_event(event: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": "order/7",
+        "source": "https://agents.example/alice",
+        "type": event["action"],
+        "data": {name: value for name, value in event.items() if name != "id"},
+    }
+
+
+POSTS: dict[str, Callable[[], str]] = {
+    "application/json": lambda: json.dumps([make_event(), make_event()]),
+    "application/x-ndjson": lambda: json.dumps(make_event()) + "\n\n" + json.dumps(make_event()),
+    "application/cloudevents+json": lambda: json.dumps(cloud_event(make_event())),
+    "application/cloudevents-batch+json": lambda: json.dumps([cloud_event(make_event())]),
+}
+
+
+def test_every_body_of_the_document_is_tried() -> None:
+    bodies = document()["paths"]["/api/v1/events"]["post"]["requestBody"]["content"]
+
+    assert set(bodies) == set(POSTS)
+
+
+@pytest.mark.parametrize("media_type", POSTS)
+def test_a_post_answers_as_the_document_says(fuzzed: Fuzzed, media_type: str) -> None:
+    operation = fuzzed.schema["/api/v1/events"]["POST"]
+    body = POSTS[media_type]()
+
+    for status in (202, 202):  # the second too: nothing was chained in between
+        answer = post(fuzzed, body, media_type)
+        assert answer.status_code == status
+        operation.validate_response(answer)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "media_type", "headers"),
+    [
+        (
+            207,
+            lambda: json.dumps([make_event(), BAD_EVENT]),
+            "application/json",
+            {},
+        ),
+        (400, lambda: "{", "application/json", {}),
+        (400, lambda: "[]", "application/json", {}),
+        (401, lambda: "[]", "application/json", {"Authorization": "Bearer obs_live_x"}),
+        (415, lambda: "{}", "text/plain", {}),
+        (415, lambda: "{}", "application/json", {"Content-Encoding": "br"}),
+        (422, lambda: json.dumps(BAD_EVENT), "application/json", {}),
+        (400, lambda: json.dumps(make_event()), "application/json", {"Content-Encoding": "gzip"}),
+    ],
+)
+def test_a_refused_post_answers_as_the_document_says(
+    fuzzed: Fuzzed,
+    status: int,
+    body: Callable[[], str],
+    media_type: str,
+    headers: dict[str, str],
+) -> None:
+    answer = post(fuzzed, body(), media_type, **headers)
+
+    assert answer.status_code == status
+    fuzzed.schema["/api/v1/events"]["POST"].validate_response(answer)
+
+
+def test_a_second_event_of_the_same_id_answers_as_the_document_says(fuzzed: Fuzzed) -> None:
+    operation = fuzzed.schema["/api/v1/events"]["POST"]
+
+    same = post(fuzzed, json.dumps(fuzzed.events[0]), "application/json")
+    other = post(fuzzed, json.dumps(fuzzed.events[0] | {"outcome": "denied"}), "application/json")
+
+    assert (same.status_code, other.status_code) == (200, 409)
+    operation.validate_response(same)
+    operation.validate_response(other)
+
+
+def post(fuzzed: Fuzzed, body: str, media_type: str, **headers: str) -> Any:
+    case = fuzzed.schema["/api/v1/events"]["POST"].Case()
+    return case.call(
+        data=body.encode(), headers={**fuzzed.headers, "Content-Type": media_type, **headers}
+    )

@@ -20,7 +20,11 @@ ARGUMENTS = (
 
 def chromium_path() -> str | None:
     """Return where Chromium is, or None when this machine has none."""
-    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
 
 
 @contextmanager

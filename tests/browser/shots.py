@@ -77,7 +77,8 @@ def _make_key(page: Page, url: str) -> None:
         """() => {
             const secret = document.querySelector(".obs-card-good pre").textContent;
             for (const pre of document.querySelectorAll(".obs-card-good pre")) {
-                pre.textContent = pre.textContent.replaceAll(secret, secret.slice(0, 17) + "_" + "•".repeat(50));
+                const masked = secret.slice(0, 17) + "_" + "•".repeat(50);
+                pre.textContent = pre.textContent.replaceAll(secret, masked);
             }
         }"""
     )
@@ -95,7 +96,10 @@ PAGES = [
     View(name="index", path="/admin/"),
     View(name="entries", path="/admin/audit/entry/"),
     View(name="entries-older", act=_second_page),
-    View(name="entries-filtered", path="/admin/audit/entry/?outcome=success&outcome=denied&agent=airline-assistant"),
+    View(
+        name="entries-filtered",
+        path="/admin/audit/entry/?outcome=success&outcome=denied&agent=airline-assistant",
+    ),
     View(name="entries-nothing", path="/admin/audit/entry/?agent=nobody-of-this-name"),
     View(name="entries-bad-filter", path="/admin/audit/entry/?from=yesterday&colour=red"),
     View(name="entry", act=_open_entry),
@@ -123,7 +127,13 @@ class Findings:
 
 
 def photograph(
-    chromium: Browser, ready: dict[str, Any], folder: Path, *, width: int, theme: str, only: set[str]
+    chromium: Browser,
+    ready: dict[str, Any],
+    folder: Path,
+    *,
+    width: int,
+    theme: str,
+    only: set[str],
 ) -> list[str]:
     """Visit every page once and return the problems, each with the page's name."""
     context = chromium.new_context(
@@ -165,9 +175,11 @@ def _watch(page: Page, url: str, findings: Findings) -> None:
     page.on("pageerror", lambda error: findings.problems.append(f"script error: {error}"))
     page.on(
         "console",
-        lambda message: findings.problems.append(f"console: {message.text}")
-        if message.type == "error" and "404" not in message.text
-        else None,
+        lambda message: (
+            findings.problems.append(f"console: {message.text}")
+            if message.type == "error" and "404" not in message.text
+            else None
+        ),
     )
 
 
@@ -188,7 +200,9 @@ def _visit(page: Page, view: View, ready: dict[str, Any]) -> list[str]:
     for violation in results["violations"]:
         if violation["impact"] in SERIOUS:
             nodes = "; ".join(node["html"][:160] for node in violation["nodes"][:3])
-            problems.append(f"{violation['impact']} {violation['id']}: {violation['help']}: {nodes}")
+            problems.append(
+                f"{violation['impact']} {violation['id']}: {violation['help']}: {nodes}"
+            )
     return problems
 
 
@@ -200,8 +214,12 @@ def main(arguments: list[str]) -> int:
     """Take the pictures; return 1 when anything was found."""
     parser = argparse.ArgumentParser(prog="python -m tests.browser.shots", description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("shots"))
-    parser.add_argument("--ready", type=Path, default=_default_ready(), help="ready.json of the installation")
-    parser.add_argument("--only", action="append", default=[], help="a page's name; may be repeated")
+    parser.add_argument(
+        "--ready", type=Path, default=_default_ready(), help="ready.json of the installation"
+    )
+    parser.add_argument(
+        "--only", action="append", default=[], help="a page's name; may be repeated"
+    )
     asked = parser.parse_args(arguments)
     if not asked.ready.exists():
         print(f"{asked.ready} does not exist; start one with manage.py up", file=sys.stderr)  # noqa: T201

@@ -319,6 +319,16 @@ def test_collector_that_cannot_read_leaves_the_others_and_shows(settings: Settin
     assert up == {away: 0, "audit.collectors.AuditCollector": 1}
 
 
+def test_methods_that_a_client_makes_up_share_one_label() -> None:
+    for number in range(5):
+        Client().generic(f"ALICE{number}", "/health")
+
+    page = scrape()
+
+    assert "ALICE" not in page
+    assert 'method="<invalid method>"' in page
+
+
 # --- A real Prometheus ---------------------------------------------------------------------------
 
 

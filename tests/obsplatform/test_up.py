@@ -25,10 +25,10 @@ from typing import Any, TypeVar
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import make_conninfo
 
 from obsplatform import processes
-from obsplatform.local import Postgres
+from obsplatform.local import Postgres, Valkey
 from obsplatform.processes import Mark
 from obsplatform.supervisor import Lines
 
@@ -45,6 +45,7 @@ class Installation:
     def __init__(self, folder: Path) -> None:
         self.data = folder / "an installation"  # with a space, as people have them
         self.process: subprocess.Popen[bytes] | None = None
+        self.busy_port = 0  # the one it was told to take, when that one was taken
 
     def up(
         self, *, python: str = sys.executable, user: str | None = None, **environment: str
@@ -157,7 +158,11 @@ def running() -> Iterator[Installation]:
     path = Path(tempfile.mkdtemp(prefix="obs-up-"))
     made = Installation(path)
     try:
-        made.up().ready()
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            made.busy_port = other.getsockname()[1]
+            made.up(OBS_PORT=str(made.busy_port)).ready()
         yield made
     finally:
         made.remove()
@@ -177,6 +182,11 @@ def test_ready_file_tells_its_owner_alone_how_to_get_in(running: Installation) -
 
 def test_the_address_answers(running: Installation) -> None:
     assert health(running.ready()) == 200
+
+
+def test_a_busy_port_moves_on_to_the_next_and_says_so(running: Installation) -> None:
+    assert running.ready()["url"] != f"http://127.0.0.1:{running.busy_port}"
+    assert f"port {running.busy_port} is busy" in running.log()
 
 
 def test_commands_in_another_terminal_find_the_database(running: Installation) -> None:
@@ -210,14 +220,12 @@ def test_second_up_tells_that_one_runs_and_where(running: Installation) -> None:
 def test_postgres_lets_nobody_in_without_a_password(running: Installation) -> None:
     services = json.loads((running.data / "services.json").read_text())
     for address in (running.ready()["database_url"], services["database_superuser_url"]):
-        known = {**conninfo_to_dict(address), "passfile": "/dev/null"}
-        psycopg.connect(**known).close()
+        psycopg.connect(address).close()
 
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-            psycopg.connect(**known | {"password": "guessed"})
-        del known["password"]
+            psycopg.connect(make_conninfo(address, password="guessed"))
         with pytest.raises(psycopg.OperationalError, match="no password supplied"):
-            psycopg.connect(**known)
+            psycopg.connect(make_conninfo(address, password="", passfile="/dev/null"))
 
 
 def test_postgres_listens_on_loopback_and_a_private_socket_alone(running: Installation) -> None:
@@ -285,20 +293,27 @@ def test_up_works_again_after_its_supervisor_and_web_were_killed(
     assert (second["user"], second["key"]) == (first["user"], first["key"])
 
 
-def test_a_busy_port_moves_on_and_ctrl_c_ends_well(
-    installation: Installation,
-) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        busy = other.getsockname()[1]
+def test_with_servers_of_ones_own_it_starts_none(installation: Installation, folder: Path) -> None:
+    postgres, valkey = Postgres(folder / "own"), Valkey(folder / "own")
+    try:
+        postgres.start()
+        valkey.start()
 
-        ready = installation.up(OBS_PORT=str(busy)).ready()
+        ready = installation.up(
+            DATABASE_URL=postgres.url("web"),
+            DATABASE_WORKER_URL=postgres.url("worker"),
+            DATABASE_OWNER_URL=postgres.url("owner"),
+            REDIS_URL=valkey.url,
+        ).ready()
 
-    assert ready["url"] != f"http://127.0.0.1:{busy}"
-    assert f"port {busy} is busy" in installation.log()
-    assert health(ready) == 200
-    assert installation.end(signal.SIGINT) == 0, installation.log()
+        assert ready["pids"].keys() == CHILDREN - {"postgres", "valkey"}
+        assert ready["database_url"] == postgres.url("web")
+        assert health(ready) == 200
+        assert installation.end(signal.SIGINT) == 0  # as Ctrl-C
+        assert postgres.is_ready()
+    finally:
+        valkey.stop()
+        postgres.remove()
 
 
 @only_as_root

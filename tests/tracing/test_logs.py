@@ -231,8 +231,8 @@ def test_each_request_has_an_id_of_its_own_and_leaves_nothing_bound(site: Client
     assert structlog.contextvars.get_contextvars() == {}
 
 
-def test_request_id_reaches_the_inbox_row(
-    site: Client, ledger: Ledger, api_key: Callable[..., str]
+def test_request_id_reaches_the_inbox_row_and_the_line_names_ledger_and_key(
+    site: Client, lines: Lines, ledger: Ledger, api_key: Callable[..., str]
 ) -> None:
     response = site.post(
         "/api/v1/events",
@@ -243,6 +243,8 @@ def test_request_id_reaches_the_inbox_row(
     )
 
     assert response.status_code == 202, response.content
+    line = lines.event("request_finished")
+    assert (line["ledger"], len(line["key"])) == (ledger.name, 8)
     ids = Inbox.objects.filter(ledger=ledger).values_list("request_id", flat=True)
     assert "through-the-inbox" in ids
 

@@ -12,6 +12,7 @@ import fcntl
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -35,7 +36,9 @@ from obsplatform.local import (
     Valkey,
 )
 from obsplatform.private_file import write_private
+from obsplatform.processes import Stops
 from obsplatform.supervisor import (
+    STOPS,
     CommandFailed,
     Lines,
     NotInTime,
@@ -214,13 +217,13 @@ class Installation:
             name, command, env=self._environment(role), cwd=settings.BASE_DIR
         )
 
-    def _add(self, name: str, *command: str, role: str) -> None:
+    def _add(self, name: str, *command: str, role: str, stops: Stops = STOPS) -> None:
         def launch() -> subprocess.Popen[bytes]:
             return processes.spawn(
                 [sys.executable, *command], env=self._environment(role), cwd=settings.BASE_DIR
             )
 
-        self.supervisor.add(name, launch)
+        self.supervisor.add(name, launch, stops=stops)
 
     def _start_web(self) -> None:
         self._add(
@@ -240,6 +243,8 @@ class Installation:
             "worker",
             *(*celery, "worker", "--concurrency", "2", "--without-gossip", "--without-mingle"),
             role="worker",
+            # Cold: a task cut short rolls back and is found again; to end warm takes it 3 s.
+            stops=((signal.SIGQUIT, 2.8), (signal.SIGKILL, 5.0)),
         )
         # No pid file: it would outlive kill -9 and name a pid that is someone else's by then.
         self._add("beat", *celery, "beat", role="worker")

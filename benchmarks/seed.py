@@ -1,0 +1,63 @@
+"""Fill a ledger by the shortest true way: rows straight into the inbox, chained by append itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+import psycopg
+
+from benchmarks.sample import Post
+
+SOURCE = b'{"key":"benchkey","scope":"events","via":"api"}'
+"""What the records of these entries say of their sender; canonical."""
+
+_PUT = """
+INSERT INTO audit_inbox (ledger_id, received_at, count, event_ids, digests, source, events)
+VALUES (%s, %s, %s, %s, %s, %s, %s)
+"""
+
+
+def put(connection: psycopg.Connection, ledger_id: int, posts: Iterable[Post]) -> int:
+    """Insert inbox rows as `audit.receive` would; return how many events they hold."""
+    events = 0
+    with psycopg.Cursor(connection) as cursor:
+        for one in posts:
+            cursor.execute(
+                _PUT,
+                (
+                    ledger_id,
+                    datetime.now(UTC),
+                    len(one.event_ids),
+                    one.event_ids,
+                    one.digests,
+                    SOURCE,
+                    one.events,
+                ),
+            )
+            events += len(one.event_ids)
+    return events
+
+
+def size_of(connection: psycopg.Connection, ledger: str) -> int:
+    """Return how many entries the ledger has."""
+    found = connection.execute(
+        """
+        SELECT h.size
+        FROM audit_head AS h
+        JOIN audit_ledger AS l ON l.id = h.ledger_id
+        WHERE l.name = %s
+        """,
+        (ledger,),
+    ).fetchone()
+    return int(found[0]) if found else 0
+
+
+def wait_until(holds: Callable[[], bool], *, seconds: float, what: str, every: float = 0.05) -> None:
+    """Wait for something at most so long; raise TimeoutError naming it."""
+    ends = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > ends:
+            raise TimeoutError(f"{what} did not come true in {seconds:.0f} s")
+        time.sleep(every)

@@ -1,0 +1,133 @@
+"""The processes of an installation that a test may kill, each by pid and start time.
+
+Who they are is read anew each time from run.json, where the supervisor keeps them; what they have
+started themselves is found below them. Nothing else is ever sent a signal.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]  # ships no types
+import psycopg
+
+from obsplatform import processes
+from obsplatform.processes import Mark
+
+CHILDREN = frozenset({"postgres", "valkey", "web", "worker", "beat", "append"})
+HEALING_SECONDS = 120  # a bound against hanging: the supervisor pauses up to 30 s
+
+
+def eventually(holds: Callable[[], bool], *, what: str, within: float) -> float:
+    """Wait until it holds and return how many seconds that took. AssertionError after so long."""
+    began = time.monotonic()
+    while not holds():
+        waited = time.monotonic() - began
+        assert waited < within, f"{what}: not within {within} s"
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+class Target:
+    """One running installation, from the side of whoever wants to break it."""
+
+    def __init__(self, ready: dict[str, Any]) -> None:
+        self.url: str = ready["url"]
+        self.key: str = ready["key"]
+        self.ledger: str = ready["ledger"]
+        self.log: Path = ready["log"]
+        self._data: Path = ready["data"]
+
+    # --- Processes ---
+
+    def running(self, name: str) -> Mark | None:
+        """Return the process of that name, or None between its death and its restart."""
+        known = self._recorded().get(name)
+        return known if known is not None and processes.is_running(known) else None
+
+    def below(self, name: str) -> list[Mark]:
+        """Return what the process of that name has started."""
+        parent = self.running(name)
+        if parent is None:
+            return []
+        try:
+            found = psutil.Process(parent.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+        marks = [processes.mark(each.pid) for each in found]
+        return [each for each in marks if each is not None]
+
+    def any_of(self, name: str) -> list[Mark]:
+        """Return the process of that name alone, or nothing while it does not run."""
+        known = self.running(name)
+        return [known] if known is not None else []
+
+    def wait_healed(self) -> None:
+        """Wait until the supervisor runs every child again and the address answers."""
+        eventually(
+            lambda: all(self.running(name) for name in CHILDREN),
+            what="every child runs again",
+            within=HEALING_SECONDS,
+        )
+
+    def _recorded(self) -> dict[str, Mark]:
+        told = json.loads((self._data / "run.json").read_text())["processes"]
+        return {
+            name: Mark(pid=each["pid"], started=each["started"]) for name, each in told.items()
+        }
+
+    # --- Database ---
+
+    @contextmanager
+    def superuser(self) -> Iterator[psycopg.Connection[Any]]:
+        """Open a connection as the superuser, apart from every one of the platform's."""
+        services = json.loads((self._data / "services.json").read_text())
+        with psycopg.connect(services["database_superuser_url"], autocommit=True) as opened:
+            yield opened
+
+    def inbox_is_empty(self) -> bool:
+        """Tell whether nothing waits to be chained in this ledger."""
+        with self.superuser() as connection:
+            found = connection.execute(
+                """
+                SELECT 1
+                FROM audit_inbox AS i
+                JOIN audit_ledger AS l ON l.id = i.ledger_id
+                WHERE l.name = %s
+                LIMIT 1
+                """,
+                [self.ledger],
+            ).fetchone()
+        return found is None
+
+    def has_chained(self, event_id: str) -> bool:
+        """Tell whether the event has a place in a chain; False too while the database is away."""
+        try:
+            with self.superuser() as connection:
+                found = connection.execute(
+                    "SELECT 1 FROM audit_eventkey WHERE event_id = %s", [event_id]
+                ).fetchone()
+        except psycopg.OperationalError:
+            return False
+        return found is not None
+
+
+def kill(known: Mark) -> None:
+    """End this very process at once, as a power cut would; nothing when it has ended already."""
+    processes.send_alone(known, signal.SIGKILL)
+
+
+@contextmanager
+def frozen(known: Mark) -> Iterator[None]:
+    """Keep the process from running while the block lasts; whoever talks to it waits."""
+    processes.send_alone(known, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        processes.send_alone(known, signal.SIGCONT)

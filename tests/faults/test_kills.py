@@ -1,0 +1,112 @@
+"""kill -9 under load: no acknowledged event is lost, none is chained twice (R1, R2, R3)."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+
+import psycopg
+
+from obsplatform.processes import Mark
+from tests.faults import storm
+from tests.faults.conditions import assert_nothing_was_lost
+from tests.faults.load import Agent, Load
+from tests.faults.targets import Target
+
+Victims = Mapping[str, tuple[int, Callable[[], list[Mark]]]]
+
+
+def _endure(
+    target: Target,
+    agent: Agent,
+    victims: Victims,
+    *,
+    rounds: int,
+    chance: random.Random,
+    tell: Callable[[str], None],
+) -> None:
+    with Load(target.url, target.key, chance=chance) as load:
+        struck = storm.strike(target, agent, victims, rounds=rounds, chance=chance)
+
+    attempts = load.attempts + agent.attempts
+    assert_nothing_was_lost(target, attempts)
+    tell(storm.tell(struck, attempts))
+
+
+def test_killing_postgres_loses_nothing(
+    target: Target,
+    agent: Agent,
+    chance: random.Random,
+    rounds: int,
+    tell: Callable[[str], None],
+) -> None:
+    victims: Victims = {
+        "postmaster": (1, lambda: target.any_of("postgres")),
+        "backend": (6, lambda: target.below("postgres")),  # each crashes the whole server
+    }
+    _endure(target, agent, victims, rounds=rounds, chance=chance, tell=tell)
+
+
+def test_killing_the_web_server_in_the_middle_of_requests_loses_nothing(
+    target: Target,
+    agent: Agent,
+    chance: random.Random,
+    rounds: int,
+    tell: Callable[[str], None],
+) -> None:
+    victims: Victims = {
+        "granian": (1, lambda: target.any_of("web")),
+        "granian's worker": (3, lambda: target.below("web")),
+    }
+    _endure(target, agent, victims, rounds=rounds, chance=chance, tell=tell)
+
+
+def test_killing_the_writers_loses_nothing_and_chains_nothing_twice(
+    target: Target,
+    agent: Agent,
+    chance: random.Random,
+    rounds: int,
+    tell: Callable[[str], None],
+) -> None:
+    victims: Victims = {
+        "Celery": (1, lambda: target.any_of("worker")),
+        "Celery's child": (3, lambda: target.below("worker")),
+        "append loop": (1, lambda: target.any_of("append")),
+    }
+    _endure(target, agent, victims, rounds=rounds, chance=chance, tell=tell)
+
+
+def test_cutting_the_writers_connections_mid_transaction_loses_nothing(
+    target: Target,
+    agent: Agent,
+    chance: random.Random,
+    rounds: int,
+    tell: Callable[[str], None],
+) -> None:
+    cut = 0
+    with Load(target.url, target.key, chance=chance) as load, target.superuser() as connection:
+        for _ in range(rounds * 10):
+            time.sleep(chance.uniform(0, 0.05))
+            cut += _cut_one(connection, chance)
+
+    assert_nothing_was_lost(target, load.attempts)
+    tell(f"{cut} connections cut; {storm.tell(storm.Struck(), load.attempts)}")
+
+
+def _cut_one(connection: psycopg.Connection[object], chance: random.Random) -> int:
+    """End one connection of the platform, rather one that is inside a transaction."""
+    found = connection.execute(
+        """
+        SELECT pid
+        FROM pg_stat_activity
+        WHERE usename IN ('obs_worker', 'obs_web')
+        ORDER BY xact_start IS NULL, md5(pid::text || %s)
+        LIMIT 1
+        """,
+        [str(chance.random())],
+    ).fetchone()
+    if found is None:
+        return 0
+    connection.execute("SELECT pg_terminate_backend(%s)", found)
+    return 1
