@@ -29,7 +29,7 @@ from audit.auth import KeyGrant
 from audit.errors import AuthRefused
 from audit.ledger.record import format_time
 from audit.models import Entry, Head
-from audit.problems import problem
+from audit.problems import as_json, problem
 from audit.query import (
     LIST_SECONDS,
     EntryFilter,
@@ -209,7 +209,7 @@ def list_entries(request: HttpRequest) -> HttpResponseBase:
 
     With `Accept: application/x-ndjson` everything that matches streams instead, oldest first, one
     line an entry with `record` as the stored text, byte for byte. What is chained after the stream
-    began is not in it.
+    began is not in it. A stream that breaks off ends in a problem document as its last line.
     """
     grant = _grant(request)
     asked = EntryFilter.parse(request.GET, default_ledger=grant.ledger_name, beside=_PAGING)
@@ -361,7 +361,7 @@ def _limit(request: HttpRequest, errors: dict[str, str]) -> int:
 
 
 def _streamed(request: HttpRequest, asked: EntryFilter, grant: KeyGrant) -> HttpResponseBase:
-    """Answer NDJSON. The first lines are read before the status is sent, so that they may fail."""
+    """Answer NDJSON. The first rows are read before the status is sent, so that they may fail."""
     errors = dict(asked.errors)
     errors.update(
         {
@@ -373,22 +373,26 @@ def _streamed(request: HttpRequest, asked: EntryFilter, grant: KeyGrant) -> Http
     if errors:
         return _unreadable(errors)
     size = Head.objects.get(ledger_id=grant.ledger_id).size
-    lines = _lines(stream(asked.apply(Entry.objects.all()), size=size))
-    first = next(lines, b"")
-    answer = StreamingHttpResponse(chain([first], lines), content_type=NDJSON)
+    running = stream(asked.apply(Entry.objects.all()), size=size)
+    first = list(islice(running, 1))
+    answer = StreamingHttpResponse(_lines(chain(first, running)), content_type=NDJSON)
     answer["Cache-Control"] = "no-store"
     return answer
 
 
 def _lines(entries: Iterable[tuple[int, str, bytes]]) -> Iterator[bytes]:
-    """Yield the lines of a stream, a hundred at a time."""
+    """Yield the lines of a stream, a hundred at a time.
+
+    A stream that fails on the way ends in a problem document as its last line: the status is sent
+    by then, and a server may end the body as if it were whole.
+    """
     running = iter(entries)
     try:
         while some := list(islice(running, _LINES_AT_ONCE)):
             yield b"".join(_line(*one) for one in some)
     except Exception as error:
-        # The status is sent; the connection breaks off, so that nobody takes a part for the whole.
         log.error("api.stream_broke", error=type(error).__name__)
+        yield as_json(503, "stream-broken", detail="This is not the end; ask for the rest again.")
         raise
 
 

@@ -48,6 +48,20 @@ def problem(
 
     `extra` are further members, such as `errors`: a list of what is wrong, each with its place.
     """
+    answer = HttpResponse(
+        as_json(status, code, title, detail, **extra),
+        status=status,
+        content_type=CONTENT_TYPE,
+        headers=headers,
+    )
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+def as_json(
+    status: int, code: str, title: str | None = None, detail: str | None = None, **extra: Any
+) -> bytes:
+    """Return the bytes of a problem document."""
     said: dict[str, Any] = {
         "type": f"/errors/{code}",
         "title": title or code.replace("-", " ").capitalize(),
@@ -56,11 +70,7 @@ def problem(
     }
     if detail is not None:
         said["detail"] = detail
-    answer = HttpResponse(
-        msgspec.json.encode(said | extra), status=status, content_type=CONTENT_TYPE, headers=headers
-    )
-    answer["Cache-Control"] = "no-store"
-    return answer
+    return msgspec.json.encode(said | extra)
 
 
 def as_problems(view: View) -> View:

@@ -16,7 +16,6 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, reverse
@@ -80,15 +79,15 @@ def link(page: str, relation: str) -> str | None:
     return html.unescape(found[1]) if found else None
 
 
-# --- Who may what: every address ----------------------------------------------------------------
+# --- Who may what: every address -----------------------------------------------------------------
 
 
 # Each cell: the answer to GET, then to POST, for each of WHO. 302 for anonymous is the log-in page.
 EXPECTED: dict[str, tuple[str, str, str, str, str]] = {
     "app_list": ("302 302", "404 404", "200 200", "200 200", "200 200"),
     "audit_agentkey_add": ("302 302", "403 403", "403 403", "200 200", "200 200"),
-    "audit_agentkey_change": ("302 302", "403 403", "403 403", "200 405", "200 405"),
-    "audit_agentkey_changelist": ("302 302", "403 403", "403 403", "200 405", "200 405"),
+    "audit_agentkey_change": ("302 302", "403 405", "403 405", "200 405", "200 405"),
+    "audit_agentkey_changelist": ("302 302", "403 405", "403 405", "200 405", "200 405"),
     "audit_agentkey_revoke": ("302 302", "403 403", "403 403", "200 302", "200 302"),
     "audit_entry_at": ("302 302", "403 403", "302 405", "302 405", "302 405"),
     "audit_entry_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
@@ -320,7 +319,7 @@ def test_pages_allow_no_inline_script(auditor: Client, ledger: Ledger) -> None:
     assert "script-src 'self' 'unsafe-eval';" in answer.headers["Content-Security-Policy"]
 
 
-# --- One entry ------------------------------------------------------------------------------------
+# --- One entry -----------------------------------------------------------------------------------
 
 
 def test_an_entry_is_found_by_seq_by_hash_and_by_the_box(auditor: Client, ledger: Ledger) -> None:
@@ -333,7 +332,7 @@ def test_an_entry_is_found_by_seq_by_hash_and_by_the_box(auditor: Client, ledger
     assert auditor.get(permalink).status_code == 200
 
 
-def assert_leads_to(answer: HttpResponse, address: str) -> None:
+def assert_leads_to(answer: Any, address: str) -> None:
     assert (answer.status_code, answer.headers.get("Location")) == (302, address)
 
 
@@ -394,7 +393,7 @@ def test_an_unknown_entry_is_a_page_that_says_so(auditor: Client, address: str) 
     assert "There is nothing here" in answer.content.decode()
 
 
-# --- What is proven --------------------------------------------------------------------------------
+# --- What is proven ------------------------------------------------------------------------------
 
 
 def verified(
@@ -439,10 +438,10 @@ def test_a_broken_ledger_says_where_on_every_page_of_it(auditor: Client, ledger:
     assert "field hash" in page
 
 
-# --- API keys ---------------------------------------------------------------------------------------
+# --- API keys ------------------------------------------------------------------------------------
 
 
-def send_key_form(client: Client, ledger: Ledger, **more: Any) -> HttpResponse:
+def send_key_form(client: Client, ledger: Ledger, **more: Any) -> Any:
     once = re.search(r'name="once" value="([^"]+)"', get(client, f"{KEYS}add/"))
     assert once is not None
     form = {

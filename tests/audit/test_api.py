@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
@@ -182,6 +182,34 @@ def test_a_growing_ledger_ends_the_stream_where_it_began(
     chain(ledger, [make_event() for _ in range(5)])
 
     assert [line["seq"] for line in streamed(answer)] == [0, 1, 2, 3, 4]
+
+
+def test_a_stream_that_breaks_says_so_in_its_last_line(
+    ledger: Ledger, alice: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "CHUNK", 2)
+    monkeypatch.setattr(reading, "_LINES_AT_ONCE", 1)
+    chain(ledger, [make_event() for _ in range(4)])
+    running = iter(alice.get("entries", Accept=NDJSON).streaming_content)
+
+    lines = [next(running), next(running)]
+    end_connection()
+    lines.append(next(running))
+
+    assert [json.loads(line).get("seq") for line in lines] == [0, 1, None]
+    assert json.loads(lines[-1])["code"] == "stream-broken"
+    with pytest.raises(DatabaseError):
+        next(running)
+    connection.close()
+
+
+def end_connection() -> None:
+    """End the connection that this thread has, as a failing server would."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        ((pid,),) = cursor.fetchall()
+        with pytest.raises(DatabaseError):
+            cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
 
 
 def test_a_stream_has_no_pages(alice: Reader) -> None:
@@ -450,16 +478,9 @@ def test_too_many_parameters_are_a_problem(alice: Reader) -> None:
 
 def test_a_database_that_breaks_off_is_503_with_the_way_back(ledger: Ledger, alice: Reader) -> None:
     alice.get("ledgers")  # the key is remembered now
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        ((pid,),) = cursor.fetchall()
+    end_connection()
 
-    def dies(_request: HttpRequest) -> HttpResponse:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
-        raise AssertionError("the connection was just ended")
-
-    answer = as_problems(dies)(RequestFactory().get("/api/v1/entries"))
+    answer = alice.get("ledgers")
     connection.close()
 
     assert_problem(answer, 503, "database")

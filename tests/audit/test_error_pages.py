@@ -11,7 +11,7 @@ from audit import error_pages
 
 SAID = re.compile(
     r'code="(?P<keyword>[a-z0-9-]+)"'
-    r'|problem\(\s*\d+,\s*"(?P<problem>[a-z0-9-]+)"'
+    r'|(?:problem|as_json)\(\s*\d+,\s*"(?P<problem>[a-z0-9-]+)"'
     r'|_Trouble\(\s*"(?P<trouble>[a-z0-9-]+)"'
     r'|\b[45]\d\d: "(?P<status>[a-z0-9-]+)"'
 )

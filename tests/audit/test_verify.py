@@ -142,7 +142,9 @@ def test_every_kind_of_entry_verifies(ledger: Ledger) -> None:
     person = Sender(via="admin", scope="governance", scopes=GOVERNANCE.scopes, user="Alice")
     post(ledger, [make_event(occurred_at="0001-01-01T00:00:00Z")], sender=backfill)
     post(ledger, [make_event(occurred_at="9999-12-31T23:59:59.999999Z")], sender=person)
-    post(ledger, [make_event(run=None), make_event(run={"mode": "chat"}), make_event(severity="low")])
+    post(
+        ledger, [make_event(run=None), make_event(run={"mode": "chat"}), make_event(severity="low")]
+    )
     post(ledger, [make_event(data={"classes": []}), make_event(data={"subject_ids": ["carol"]})])
     post(
         ledger,
@@ -336,9 +338,7 @@ def test_no_column_is_left_out_of_this_table(superuser: Connection) -> None:
 
 @pytest.mark.usefixtures("_chunk")
 @pytest.mark.parametrize("seq", range(SIZE))
-def test_a_row_deleted(
-    ledger: Ledger, five: list[Entry], superuser: Connection, seq: int
-) -> None:
+def test_a_row_deleted(ledger: Ledger, five: list[Entry], superuser: Connection, seq: int) -> None:
     with tampering(superuser):
         superuser.execute(
             "DELETE FROM audit_entry WHERE ledger_id = %s AND seq = %s", (ledger.id, seq)

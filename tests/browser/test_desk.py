@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Dialog, Page, expect
 
 from tests.browser.chromium import browser, chromium_path, log_in
 from tests.conftest import make_event
@@ -35,7 +35,7 @@ def agent(installation: dict[str, Any]) -> str:
     """Post three events of one agent and return its id once they are chained."""
     name = f"desk-{uuid.uuid4().hex[:8]}"
     events = [make_event(agent={"id": name}, details={"said": SAID}) for _ in range(3)]
-    request = urllib.request.Request(
+    request = urllib.request.Request(  # noqa: S310 - the address of our own installation
         f"{installation['url']}/api/v1/events?wait=chained",
         data=json.dumps(events).encode(),
         headers={
@@ -43,7 +43,7 @@ def agent(installation: dict[str, Any]) -> str:
             "Content-Type": "application/json",
         },
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
         assert answer.status == 200
     return name
 
@@ -54,7 +54,12 @@ def page(chromium: Browser, installation: dict[str, Any]) -> Iterator[Page]:
     opened = context.new_page()
     complaints: list[str] = []
     opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("dialog", lambda dialog: (complaints.append("a dialog opened"), dialog.dismiss()))
+
+    def refuse(dialog: Dialog) -> None:
+        complaints.append(f"a dialog opened: {dialog.message}")
+        dialog.dismiss()
+
+    opened.on("dialog", refuse)
     log_in(opened, installation["url"], installation["user"], installation["password"])
     yield opened
     context.close()
