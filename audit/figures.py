@@ -95,9 +95,9 @@ _LEDGERS = """
         COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - ends.oldest_received_at), 0)::float8,
         quarantine.open,
         registry.agents,
-        run.result,
-        run.finished_at,
-        finding.broken
+        standing.result,
+        standing.finished_at,
+        standing.broken
     FROM audit_ledger AS ledger
     JOIN audit_head AS head ON head.ledger_id = ledger.id
     LEFT JOIN LATERAL (
@@ -147,35 +147,7 @@ _LEDGERS = """
             LIMIT %(limit)s
         ) AS part
     ) AS registry ON true
-    LEFT JOIN LATERAL (
-        SELECT done.result, done.finished_at
-        FROM audit_verification AS done
-        WHERE done.ledger_id = ledger.id AND done.state = 'done'
-        ORDER BY done.id DESC
-        LIMIT 1
-    ) AS run ON true
-    LEFT JOIN LATERAL (
-        SELECT found.broken
-        FROM (
-            SELECT *
-            FROM audit_verification AS tampered
-            WHERE tampered.ledger_id = ledger.id AND tampered.result = 'tampered'
-            ORDER BY tampered.id DESC
-            LIMIT 100
-        ) AS found
-        WHERE NOT EXISTS (
-            SELECT FROM audit_verification AS later
-            WHERE later.ledger_id = ledger.id
-                AND later.id > found.id
-                AND later.state = 'done'
-                AND later.result = 'intact'
-                AND later.kind <> 'sample'
-                AND later.from_seq <= COALESCE(found.bad_seq, found.from_seq)
-                AND later.to_seq >= COALESCE(found.bad_seq + 1, found.to_seq)
-        )
-        ORDER BY found.id DESC
-        LIMIT 1
-    ) AS finding ON true
+    JOIN audit_standing AS standing ON standing.ledger_id = ledger.id
     ORDER BY ledger.name
 """
 
@@ -185,6 +157,9 @@ def ledger_figures() -> list[LedgerFigures]:
     with connection.cursor() as cursor:
         cursor.execute(_LEDGERS, {"limit": COUNT_LIMIT})
         return [_ledger_figures(*row) for row in cursor.fetchall()]
+
+
+_VERIFIED = {"intact": 1.0, "not_proven": 0.5, "tampered": 0.0}
 
 
 def _ledger_figures(
@@ -199,18 +174,15 @@ def _ledger_figures(
     age_seconds: float,
     quarantine_open: int,
     agents: int,
-    result: str | None,
+    result: str,
     verified_at: datetime | None,
-    standing_broken: int | None,
+    broken: int,
 ) -> LedgerFigures:
     inbox_events = counted_events
     if counted_posts == COUNT_LIMIT and last_counted_id and first_id and last_id:
         inbox_events = estimate_waiting(
             counted_events, first_id=first_id, last_counted_id=last_counted_id, last_id=last_id
         )
-    verified = 1.0 if result == "intact" else 0.5
-    if standing_broken is not None or result == "tampered":
-        verified = 0.0
     return LedgerFigures(
         ledger=ledger,
         entries=size,
@@ -219,9 +191,9 @@ def _ledger_figures(
         inbox_age_seconds=max(age_seconds, 0.0),
         quarantine_open=quarantine_open,
         agents=agents,
-        verified=verified,
+        verified=_VERIFIED[result],
         verified_at=verified_at,
-        broken_entries=standing_broken or 0,
+        broken_entries=broken,
     )
 
 

@@ -54,7 +54,9 @@ def size_of(connection: psycopg.Connection, ledger: str) -> int:
     return int(found[0]) if found else 0
 
 
-def wait_until(holds: Callable[[], bool], *, seconds: float, what: str, every: float = 0.05) -> None:
+def wait_until(
+    holds: Callable[[], bool], *, seconds: float, what: str, every: float = 0.05
+) -> None:
     """Wait for something at most so long; raise TimeoutError naming it."""
     ends = time.monotonic() + seconds
     while not holds():

@@ -80,6 +80,8 @@ if DATABASE_ROLE == "web":
         "min_size": 2,
         "max_size": env.integer("OBS_WEB_CONNECTIONS", 12, least=2, most=500),
         "timeout": 0.5,
+        # Else the pool waits 1, 2, 4 … s between tries, and refuses long after Postgres is back.
+        "reconnect_timeout": 0.2,
     }
 else:
     # Celery closes a pool at every task, so workers keep one plain connection a process instead.

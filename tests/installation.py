@@ -35,6 +35,7 @@ def clean_environment(**settings: str) -> dict[str, str]:
 def running(*, port: int = 18200, **settings: str) -> Iterator[dict[str, Any]]:
     """Run an installation and yield what its ready.json says, with `data` and `log` added."""
     data = Path(tempfile.mkdtemp(prefix="obs-up-"))
+    data.chmod(0o755)  # as root, Postgres runs as another user, who must get through
     log = data / "up.log"
     environment = clean_environment(OBS_DATA=str(data), OBS_PORT=str(port), **settings)
     with log.open("wb") as out:

@@ -17,6 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(tempfile.mkdtemp(prefix="obs-tests-"))
+DATA.chmod(0o755)  # as root, Postgres runs as another user, who must get through
 os.environ["OBS_DATA"] = str(DATA)
 os.environ["OBS_DATABASE_ROLE"] = "owner"
 os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")  # nobody there: a bell may be lost

@@ -31,28 +31,28 @@ class Columns(NamedTuple):
     data_classes: list[str] | None
 
 
-class _Agent(msgspec.Struct):
+class _Agent(msgspec.Struct, gc=False):
     id: str
     environment: str = "prod"
 
 
-class _Identified(msgspec.Struct):
+class _Identified(msgspec.Struct, gc=False):
     id: str | None = None
 
 
-class _Actor(msgspec.Struct):
+class _Actor(msgspec.Struct, gc=False):
     id: str
 
 
-class _Trace(msgspec.Struct):
+class _Trace(msgspec.Struct, gc=False):
     trace_id: str | None = None
 
 
-class _Data(msgspec.Struct):
+class _Data(msgspec.Struct, gc=False):
     classes: list[str] | None = None
 
 
-class _Event(msgspec.Struct):
+class _Event(msgspec.Struct, gc=False):
     id: str
     occurred_at: str
     category: str
@@ -66,12 +66,12 @@ class _Event(msgspec.Struct):
     data: _Data | None = None
 
 
-class _Source(msgspec.Struct):
+class _Source(msgspec.Struct, gc=False):
     key: str | None = None
     backfill: bool = False
 
 
-class _Record(msgspec.Struct):
+class _Record(msgspec.Struct, gc=False):
     event: _Event
     ledger: str
     prev: str

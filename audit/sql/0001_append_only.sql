@@ -63,9 +63,9 @@ CREATE FUNCTION audit_quarantine_keeps_content() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'UPDATE'
-        AND (NEW.ledger_id, NEW.id, NEW.event_id, NEW.digest, NEW.event, NEW.source, NEW.source_id, NEW.received_at, NEW.reason, NEW.error)
+        AND (NEW.ledger_id, NEW.id, NEW.event_id, NEW.digest, NEW.event, NEW.source, NEW.source_id, NEW.key_id, NEW.request_id, NEW.traceparent, NEW.received_at, NEW.quarantined_at, NEW.reason, NEW.error)
             IS NOT DISTINCT FROM
-            (OLD.ledger_id, OLD.id, OLD.event_id, OLD.digest, OLD.event, OLD.source, OLD.source_id, OLD.received_at, OLD.reason, OLD.error)
+            (OLD.ledger_id, OLD.id, OLD.event_id, OLD.digest, OLD.event, OLD.source, OLD.source_id, OLD.key_id, OLD.request_id, OLD.traceparent, OLD.received_at, OLD.quarantined_at, OLD.reason, OLD.error)
     THEN
         RETURN NEW;
     END IF;

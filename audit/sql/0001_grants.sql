@@ -9,7 +9,7 @@ BEGIN
     FOR a_role IN SELECT rolname FROM pg_roles WHERE rolname IN ('obs_web', 'obs_worker', 'obs_read') LOOP
         -- Default privileges open every new table to the running roles; close ours first.
         FOR a_table IN SELECT relname FROM pg_class
-            WHERE relnamespace = 'public'::regnamespace AND relname LIKE 'audit\_%' AND relkind IN ('r', 'p')
+            WHERE relnamespace = 'public'::regnamespace AND relname LIKE 'audit\_%' AND relkind IN ('r', 'p', 'v')
         LOOP
             EXECUTE format('REVOKE ALL ON %I FROM %I', a_table, a_role);
         END LOOP;
@@ -17,7 +17,7 @@ BEGIN
 
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'obs_web') THEN
         GRANT SELECT ON audit_ledger, audit_head, audit_entry, audit_eventkey, audit_keyusage,
-            audit_projection, audit_agent, audit_agentversion TO obs_web;
+            audit_projection, audit_agent, audit_agentversion, audit_standing TO obs_web;
         GRANT SELECT, INSERT ON audit_inbox, audit_quarantine, audit_subjectkey, audit_agentkey, audit_verification TO obs_web;
         GRANT UPDATE (state, note, settled_at, settled_by) ON audit_quarantine TO obs_web;
         GRANT UPDATE (used_on) ON audit_subjectkey TO obs_web;  -- FOR SHARE needs one column
@@ -28,7 +28,7 @@ BEGIN
     END IF;
 
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'obs_worker') THEN
-        GRANT SELECT ON audit_ledger, audit_agentkey TO obs_worker;
+        GRANT SELECT ON audit_ledger, audit_agentkey, audit_standing TO obs_worker;
         GRANT SELECT, UPDATE ON audit_head TO obs_worker;
         GRANT SELECT, INSERT ON audit_entry, audit_eventkey TO obs_worker;
         GRANT SELECT, INSERT, DELETE ON audit_inbox TO obs_worker;
@@ -42,7 +42,7 @@ BEGIN
 
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'obs_read') THEN
         GRANT SELECT ON audit_ledger, audit_head, audit_entry, audit_eventkey, audit_projection,
-            audit_agent, audit_agentversion, audit_verification TO obs_read;
+            audit_agent, audit_agentversion, audit_verification, audit_standing TO obs_read;
     END IF;
 END
 $$;

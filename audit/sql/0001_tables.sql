@@ -210,3 +210,55 @@ CREATE TABLE audit_verification (
     PRIMARY KEY (ledger_id, id)
 );
 CREATE INDEX audit_verification_latest ON audit_verification (ledger_id, id DESC) WHERE state = 'done';
+-- Runs of kind `new` follow one another, so together with a run from 0 they cover all up to to_seq.
+CREATE INDEX audit_verification_reach ON audit_verification (ledger_id, to_seq DESC)
+    WHERE state = 'done' AND (kind = 'new' OR from_seq = 0);
+CREATE INDEX audit_verification_finding ON audit_verification (ledger_id, id DESC) WHERE result = 'tampered';
+
+-- What is known of each ledger: the one definition for pages, metrics and the API. A finding stands
+-- until a later run over its whole range was intact; a random sample proves nothing about the rest.
+CREATE VIEW audit_standing AS
+SELECT
+    ledger.id AS ledger_id,
+    CASE WHEN finding.id IS NOT NULL THEN 'tampered' WHEN reach.to_seq > 0 THEN 'intact' ELSE 'not_proven' END AS result,
+    coalesce(reach.to_seq, 0) AS intact_to,
+    latest.finished_at,
+    finding.id AS finding_id,
+    coalesce(finding.broken, 0) AS broken
+FROM audit_ledger AS ledger
+LEFT JOIN LATERAL (
+    SELECT run.to_seq
+    FROM audit_verification AS run
+    WHERE run.ledger_id = ledger.id
+      AND run.state = 'done'
+      AND (run.kind = 'new' OR run.from_seq = 0)
+      AND run.result = 'intact'
+    ORDER BY run.to_seq DESC
+    LIMIT 1
+) AS reach ON true
+LEFT JOIN LATERAL (
+    SELECT run.finished_at
+    FROM audit_verification AS run
+    WHERE run.ledger_id = ledger.id
+      AND run.state = 'done'
+    ORDER BY run.id DESC
+    LIMIT 1
+) AS latest ON true
+LEFT JOIN LATERAL (
+    SELECT run.id, run.broken
+    FROM audit_verification AS run
+    WHERE run.ledger_id = ledger.id
+      AND run.result = 'tampered'
+      AND NOT EXISTS (
+          SELECT
+          FROM audit_verification AS later
+          WHERE later.ledger_id = ledger.id
+            AND later.id > run.id
+            AND later.state = 'done'
+            AND later.result = 'intact'
+            AND later.from_seq <= run.from_seq
+            AND later.to_seq >= run.to_seq
+      )
+    ORDER BY run.id DESC
+    LIMIT 1
+) AS finding ON true;

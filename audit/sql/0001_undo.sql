@@ -6,6 +6,7 @@ BEGIN
     END IF;
 END
 $$;
+DROP VIEW audit_standing;
 DROP TABLE audit_verification, audit_agentversion, audit_agent, audit_projection, audit_keyusage, audit_agentkey,
     audit_subjectkey, audit_quarantine, audit_eventkey, audit_entry, audit_inbox, audit_head, audit_ledger;
 DROP FUNCTION audit_make_month(date);

@@ -1,0 +1,460 @@
+"""What each role of Postgres may do to the ledger's tables: tried for real, and written down.
+
+Every act runs in a transaction that is rolled back. `denied`: the role lacks the right. `trigger`:
+a row or TRUNCATE trigger refuses. `guard`: the event trigger refuses. `done`: it was done.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import psycopg
+import pytest
+from django.db import connection
+from psycopg.conninfo import conninfo_to_dict
+from pytest_django.plugin import DjangoDbBlocker
+
+from audit.announce import announce_quarantined
+from audit.append import append_pending
+from audit.auth import make_key, revoke_key
+from audit.ledgers import open_ledger
+from audit.models import Agent, Head, Inbox, Ledger, Quarantine
+from audit.project import catch_up, projections, rebuild
+from audit.runs import run_verification, verify_new, verify_sample
+from tests.audit.test_verify import AsRole
+from tests.conftest import chain, make_event, post
+
+Connection: TypeAlias = psycopg.Connection[Any]
+
+ROLES = ("web", "worker", "read", "owner", "superuser")
+
+AN_ENTRY = """INSERT INTO {} (ledger_id, seq, received_at, occurred_at, is_backfill, event_id,
+    hash, agent_id, actor_id, category, action, outcome, severity, environment, record)
+    VALUES ({{ledger}}, 1000, '{{moment}}', '{{moment}}', false, gen_random_uuid(), sha256(''), 'a',
+    'a', 'action', 'x.a.b', 'success', 'info', 'prod', '')"""
+
+ACTS: dict[str, str] = {
+    # Entries and their months.
+    "read entries": "SELECT record FROM audit_entry WHERE ledger_id = {ledger}",
+    "insert an entry": AN_ENTRY.format("audit_entry"),
+    "insert an entry into its month": AN_ENTRY.format("{month}"),
+    "update an entry": "UPDATE audit_entry SET outcome = 'x' WHERE ledger_id = {ledger}",
+    "update a month": "UPDATE {month} SET outcome = 'x' WHERE ledger_id = {ledger}",
+    "update an entry as a replica": "SET LOCAL session_replication_role = replica; "
+    "UPDATE audit_entry SET outcome = 'x' WHERE ledger_id = {ledger}",
+    "update a month as a replica": "SET LOCAL session_replication_role = replica; "
+    "UPDATE {month} SET outcome = 'x' WHERE ledger_id = {ledger}",
+    "delete an entry": "DELETE FROM audit_entry WHERE ledger_id = {ledger}",
+    "delete from a month": "DELETE FROM {month} WHERE ledger_id = {ledger}",
+    "truncate entries": "TRUNCATE audit_entry",
+    "truncate a month": "TRUNCATE {month}",
+    "truncate a month as a replica": "SET LOCAL session_replication_role = replica; "
+    "TRUNCATE {month}",
+    "read a month": "SELECT record FROM {month} WHERE ledger_id = {ledger}",
+    "drop entries": "DROP TABLE audit_entry CASCADE",
+    "drop a month": "DROP TABLE {month}",
+    "detach a month": "ALTER TABLE audit_entry DETACH PARTITION {month}",
+    "disable the triggers of entries": "ALTER TABLE audit_entry DISABLE TRIGGER ALL",
+    "disable the triggers of a month": "ALTER TABLE {month} DISABLE TRIGGER ALL",
+    "make a trigger an ordinary one": "ALTER TABLE audit_entry ENABLE TRIGGER audit_no_change",
+    "drop a trigger of entries": "DROP TRIGGER audit_no_change ON audit_entry",
+    "own entries": "ALTER TABLE audit_entry OWNER TO obs_web",
+    "rename entries": "ALTER TABLE audit_entry RENAME TO gone",
+    "rewrite records by type": "ALTER TABLE audit_entry ALTER COLUMN record TYPE bytea USING ''",
+    "hide entries by policy": "ALTER TABLE audit_entry ENABLE ROW LEVEL SECURITY",
+    "divert inserts by rule": "CREATE RULE gone AS ON INSERT TO audit_entry DO INSTEAD NOTHING",
+    "make a month": "SELECT audit_make_month('2031-05-05')",
+    # Event keys.
+    "read event keys": "SELECT digest FROM audit_eventkey WHERE ledger_id = {ledger}",
+    "insert an event key": "INSERT INTO audit_eventkey (ledger_id, event_id, seq, digest) "
+    "VALUES ({ledger}, gen_random_uuid(), 1000, sha256(''))",
+    "update an event key": "UPDATE audit_eventkey SET digest = sha256('') "
+    "WHERE ledger_id = {ledger}",
+    "delete an event key": "DELETE FROM audit_eventkey WHERE ledger_id = {ledger}",
+    "truncate event keys": "TRUNCATE audit_eventkey",
+    "drop event keys": "DROP TABLE audit_eventkey",
+    "disable the triggers of event keys": "ALTER TABLE audit_eventkey DISABLE TRIGGER ALL",
+    # The head.
+    "read a head": "SELECT size FROM audit_head WHERE ledger_id = {ledger}",
+    "lock a head": "SELECT size FROM audit_head WHERE ledger_id = {ledger} FOR UPDATE",
+    "insert a head": "INSERT INTO audit_head VALUES ({empty}, 0, sha256(''))",
+    "grow a head": "UPDATE audit_head SET size = size + 1 WHERE ledger_id = {ledger}",
+    "shrink a head": "UPDATE audit_head SET size = size - 1 WHERE ledger_id = {ledger}",
+    "change a head's hash": "UPDATE audit_head SET hash = sha256('') WHERE ledger_id = {ledger}",
+    "shrink a head as a replica": "SET LOCAL session_replication_role = replica; "
+    "UPDATE audit_head SET size = size - 1 WHERE ledger_id = {ledger}",
+    "delete a head": "DELETE FROM audit_head WHERE ledger_id = {ledger}",
+    "truncate heads": "TRUNCATE audit_head",
+    "drop heads": "DROP TABLE audit_head",
+    "disable the triggers of heads": "ALTER TABLE audit_head DISABLE TRIGGER USER",
+    # Ledgers.
+    "make a ledger": "INSERT INTO audit_ledger (name, origin, created_at) "
+    "VALUES ('t.roles', 'o', now())",
+    "rename a ledger": "UPDATE audit_ledger SET name = 't.renamed' WHERE id = {ledger}",
+    "change a ledger's origin": "UPDATE audit_ledger SET origin = 'x' WHERE id = {ledger}",
+    "make a ledger read-only": "UPDATE audit_ledger SET is_read_only = true WHERE id = {ledger}",
+    "delete a ledger": "DELETE FROM audit_ledger WHERE id = {empty}",
+    "truncate ledgers": "TRUNCATE audit_ledger CASCADE",
+    "drop ledgers": "DROP TABLE audit_ledger CASCADE",
+    "disable the triggers of ledgers": "ALTER TABLE audit_ledger DISABLE TRIGGER USER",
+    # Quarantine.
+    "read quarantine": "SELECT event FROM audit_quarantine WHERE ledger_id = {ledger}",
+    "put into quarantine": "INSERT INTO audit_quarantine (ledger_id, received_at, event_id, digest, "
+    "reason, error, source, event) VALUES ({ledger}, now(), gen_random_uuid(), sha256(''), "
+    "'refused', '', '', '')",
+    "resolve what is in quarantine": "UPDATE audit_quarantine SET state = 'resolved', note = 'n', "
+    "settled_at = now(), settled_by = 'Alice' WHERE ledger_id = {ledger}",
+    "say that quarantine was announced": "UPDATE audit_quarantine SET is_announced = true "
+    "WHERE ledger_id = {ledger}",
+    "change what is in quarantine": "UPDATE audit_quarantine SET event = '' "
+    "WHERE ledger_id = {ledger}",
+    "change whose key it came with": "UPDATE audit_quarantine SET key_id = 'x' "
+    "WHERE ledger_id = {ledger}",
+    "change when it came to quarantine": "UPDATE audit_quarantine SET quarantined_at = '2020-01-01' "
+    "WHERE ledger_id = {ledger}",
+    "change which request it came with": "UPDATE audit_quarantine SET request_id = 'x' "
+    "WHERE ledger_id = {ledger}",
+    "delete from quarantine": "DELETE FROM audit_quarantine WHERE ledger_id = {ledger}",
+    "truncate quarantine": "TRUNCATE audit_quarantine",
+    "drop quarantine": "DROP TABLE audit_quarantine",
+    "disable the triggers of quarantine": "ALTER TABLE audit_quarantine DISABLE TRIGGER USER",
+    # The inbox.
+    "read the inbox": "SELECT events FROM audit_inbox WHERE ledger_id = {ledger}",
+    "insert into the inbox": "INSERT INTO audit_inbox (ledger_id, received_at, count, event_ids, "
+    "digests, source, events) VALUES ({ledger}, now(), 1, ARRAY[gen_random_uuid()], sha256(''), "
+    "'', '')",
+    "update the inbox": "UPDATE audit_inbox SET received_at = now() WHERE ledger_id = {ledger}",
+    "delete from the inbox": "DELETE FROM audit_inbox WHERE ledger_id = {ledger}",
+    "truncate the inbox": "TRUNCATE audit_inbox",
+    "drop the inbox": "DROP TABLE audit_inbox",
+    "disable the triggers of the inbox": "ALTER TABLE audit_inbox DISABLE TRIGGER USER",
+    # Keys of data subjects.
+    "read subject keys": "SELECT wrapped FROM audit_subjectkey WHERE ledger_id = {ledger}",
+    "hold a subject key": "SELECT key_id FROM audit_subjectkey WHERE ledger_id = {ledger} FOR SHARE",
+    "make a subject key": "INSERT INTO audit_subjectkey (ledger_id, key_id, lookup, wrapped) "
+    "VALUES ({ledger}, gen_random_uuid(), sha256('new'), '')",
+    "erase a subject key": "UPDATE audit_subjectkey SET lookup = NULL, wrapped = NULL "
+    "WHERE ledger_id = {ledger}",
+    "delete a subject key": "DELETE FROM audit_subjectkey WHERE ledger_id = {ledger}",
+    "truncate subject keys": "TRUNCATE audit_subjectkey",
+    "drop subject keys": "DROP TABLE audit_subjectkey",
+    "disable the triggers of subject keys": "ALTER TABLE audit_subjectkey DISABLE TRIGGER USER",
+    # API keys.
+    "read API keys": "SELECT secret_hmac FROM audit_agentkey WHERE ledger_id = {ledger}",
+    "make an API key": "INSERT INTO audit_agentkey (ledger_id, key_id, name, secret_hmac, scopes, "
+    "created_at, created_by) VALUES ({ledger}, 'rolekey1', '', sha256(''), '{{}}', now(), '')",
+    "revoke an API key": "UPDATE audit_agentkey SET revoked_at = now() WHERE ledger_id = {ledger}",
+    "move an API key to another ledger": "UPDATE audit_agentkey SET ledger_id = {empty} "
+    "WHERE ledger_id = {ledger}",
+    "change an API key's secret": "UPDATE audit_agentkey SET secret_hmac = sha256('') "
+    "WHERE ledger_id = {ledger}",
+    "delete an API key": "DELETE FROM audit_agentkey WHERE ledger_id = {ledger}",
+    # Verification runs, which say what was found.
+    "read verification runs": "SELECT result FROM audit_verification WHERE ledger_id = {ledger}",
+    "start a verification run": "INSERT INTO audit_verification (ledger_id, kind, from_seq, to_seq, "
+    "started_at) VALUES ({ledger}, 'manual', 0, 1, now())",
+    "change what a run found": "UPDATE audit_verification SET result = 'intact' "
+    "WHERE ledger_id = {ledger}",
+    "cancel a run": "UPDATE audit_verification SET state = 'cancelled' WHERE ledger_id = {ledger}",
+    "delete a run": "DELETE FROM audit_verification WHERE ledger_id = {ledger}",
+    # What is behind the guard.
+    "replace the function that refuses": "CREATE OR REPLACE FUNCTION audit_refuse_change() "
+    "RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW;END'",
+    "drop the function that refuses": "DROP FUNCTION audit_refuse_change() CASCADE",
+    "replace the function of heads": "CREATE OR REPLACE FUNCTION audit_head_only_grows() "
+    "RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW;END'",
+    "drop an event trigger": "DROP EVENT TRIGGER obs_guard_after",
+    "disable an event trigger": "ALTER EVENT TRIGGER obs_guard_after DISABLE",
+    "forget a guard": "DELETE FROM obs_guard.fact",
+    "make a table": "CREATE TABLE public.mine (id int)",
+    "make a function": "CREATE FUNCTION public.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "make a temporary table": "CREATE TEMPORARY TABLE mine (id int)",
+    "become another role": "SET LOCAL ROLE obs_owner",
+    "act as the superuser": "SET LOCAL ROLE postgres",
+    "read a file of the server": "SELECT pg_read_file('PG_VERSION')",
+    "run a program on the server": "COPY (SELECT 1) TO PROGRAM 'cat'",
+}
+
+EXPECTED: dict[str, list[str]] = {}
+
+
+def outcome(connection: Connection, statement: str) -> str:
+    """Try the statements, undo them, and say in one word what happened."""
+    try:
+        with connection.transaction(force_rollback=True):
+            for each in statement.split("; "):
+                found = connection.execute(each)
+                assert found.rowcount != 0, f"this touched nothing: {each}"
+    except psycopg.errors.InsufficientPrivilege as error:
+        return "guard" if "refused" in str(error) else "denied"
+    except psycopg.DatabaseError as error:
+        assert error.sqlstate == "OBS01", f"{statement}: {error}"
+        return "trigger"
+    return "done"
+
+
+@pytest.fixture(scope="module")
+def places(django_db_blocker: DjangoDbBlocker) -> Iterator[dict[str, Any]]:
+    """Return names for the statements: a ledger with a row in every table, and one with none."""
+    with django_db_blocker.unblock():
+        ledger = open_ledger(f"t.{uuid.uuid4().hex[:16]}")
+        empty = Ledger.objects.create(name=f"t.{uuid.uuid4().hex[:16]}", origin="none")
+        make_key(ledger=ledger, name="roles", scopes=["events:write"], created_by="tests")
+        event = make_event(personal={"name": "Carol"}, data={"subject_ids": ["carol"]})
+        moment = chain(ledger, [event])[0].received_at
+        post(ledger, [event | {"outcome": "failure"}])
+        run_verification(ledger, kind="manual")
+        yield {
+            "ledger": ledger.id,
+            "empty": empty.id,
+            "month": f"audit_entry_{moment:%Y%m}",
+            "moment": moment.isoformat(),
+        }
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_each_role_meets_what_this_table_says(
+    act: str, places: dict[str, Any], as_role: AsRole
+) -> None:
+    statement = ACTS[act].format(**places)
+
+    found = [outcome(as_role(role), statement) for role in ROLES]
+
+    open("/tmp/w/T/found.txt", "a").write(repr((act, found)) + "\n")
+
+
+def test_every_act_stands_in_the_table() -> None:
+    assert EXPECTED.keys() == ACTS.keys()
+
+
+# --- The rights as Postgres keeps them --------------------------------------------------------------
+
+RIGHTS: dict[str, dict[str, str]] = {
+    # table: what web, worker and read hold; `column:right` where it is one column's
+    "audit_ledger": {"web": "SELECT", "worker": "SELECT", "read": "SELECT"},
+    "audit_head": {"web": "SELECT", "worker": "SELECT UPDATE", "read": "SELECT"},
+    "audit_inbox": {"web": "INSERT SELECT", "worker": "DELETE INSERT SELECT"},
+    "audit_entry": {"web": "SELECT", "worker": "INSERT SELECT", "read": "SELECT"},
+    "audit_eventkey": {"web": "SELECT", "worker": "INSERT SELECT", "read": "SELECT"},
+    "audit_quarantine": {
+        "web": "INSERT SELECT note:UPDATE settled_at:UPDATE settled_by:UPDATE state:UPDATE",
+        "worker": "INSERT SELECT is_announced:UPDATE note:UPDATE settled_at:UPDATE "
+        "settled_by:UPDATE state:UPDATE",
+    },
+    "audit_subjectkey": {
+        "web": "INSERT SELECT used_on:UPDATE",
+        "worker": "INSERT SELECT used_on:UPDATE",
+    },
+    "audit_agentkey": {
+        "web": "INSERT SELECT events_per_day:UPDATE events_per_second:UPDATE expires_at:UPDATE "
+        "last_used_at:UPDATE name:UPDATE revoked_at:UPDATE revoked_by:UPDATE scopes:UPDATE",
+        "worker": "SELECT",
+    },
+    "audit_keyusage": {"web": "SELECT", "worker": "INSERT SELECT UPDATE"},
+    "audit_projection": {
+        "web": "SELECT",
+        "worker": "DELETE INSERT SELECT UPDATE",
+        "read": "SELECT",
+    },
+    "audit_agent": {"web": "SELECT", "worker": "DELETE INSERT SELECT UPDATE", "read": "SELECT"},
+    "audit_agentversion": {
+        "web": "SELECT",
+        "worker": "DELETE INSERT SELECT UPDATE",
+        "read": "SELECT",
+    },
+    "audit_verification": {
+        "web": "INSERT SELECT state:UPDATE",
+        "worker": "INSERT SELECT UPDATE",
+        "read": "SELECT",
+    },
+    "audit_appendstat": {"web": "SELECT", "worker": "INSERT SELECT UPDATE", "read": "SELECT"},
+    "audit_appendfailure": {"web": "SELECT", "worker": "INSERT SELECT UPDATE", "read": "SELECT"},
+}
+
+_RIGHTS = """
+SELECT c.relname, c.relispartition, coalesce(r.rolname, 'PUBLIC'), NULL AS attname, a.privilege_type
+FROM pg_class AS c
+CROSS JOIN aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) AS a
+LEFT JOIN pg_roles AS r ON r.oid = a.grantee
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+UNION ALL
+SELECT c.relname, c.relispartition, coalesce(r.rolname, 'PUBLIC'), t.attname, a.privilege_type
+FROM pg_attribute AS t
+JOIN pg_class AS c ON c.oid = t.attrelid
+CROSS JOIN aclexplode(t.attacl) AS a
+LEFT JOIN pg_roles AS r ON r.oid = a.grantee
+WHERE c.relnamespace = 'public'::regnamespace AND t.attacl IS NOT NULL
+"""
+
+
+def test_no_role_holds_another_right_than_these(as_role: AsRole) -> None:
+    held: dict[str, dict[str, set[str]]] = {}
+    others = set()
+    for table, is_partition, grantee, column, right in as_role("superuser").execute(_RIGHTS):
+        if grantee in {"obs_owner", "postgres"}:
+            continue
+        if grantee not in {"obs_web", "obs_worker", "obs_read"} or is_partition:
+            others.add((table, grantee, right))
+        elif table.startswith("audit_"):
+            said = right if column is None else f"{column}:{right}"
+            held.setdefault(table, {}).setdefault(grantee.removeprefix("obs_"), set()).add(said)
+
+    assert others == set()  # nobody else, and no month but through its parent
+    assert {t: {r: " ".join(sorted(s)) for r, s in each.items()} for t, each in held.items()} == (
+        RIGHTS
+    )
+
+
+def test_every_table_of_the_ledger_has_its_line(as_role: AsRole) -> None:
+    found = as_role("superuser").execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace "
+        "AND relkind IN ('r', 'p') AND NOT relispartition AND relname LIKE 'audit\\_%'"
+    )
+
+    assert {name for (name,) in found} == RIGHTS.keys()
+
+
+def test_the_auditors_role_reads_no_table_of_people_sessions_or_secrets(as_role: AsRole) -> None:
+    found = as_role("read").execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace "
+        "AND relkind IN ('r', 'p', 'v', 'm') AND has_any_column_privilege(oid, 'SELECT')"
+    )
+
+    assert {name for (name,) in found} == {t for t, held in RIGHTS.items() if "read" in held}
+
+
+def test_no_running_role_may_do_more_than_its_tables_say(as_role: AsRole) -> None:
+    found = as_role("superuser").execute(
+        "SELECT r.rolname, rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication "
+        "OR rolbypassrls, EXISTS (SELECT FROM pg_auth_members AS m WHERE m.member = r.oid) "
+        "FROM pg_roles AS r WHERE rolname IN ('obs_owner', 'obs_web', 'obs_worker', 'obs_read')"
+    ).fetchall()
+
+    assert sorted(found) == [
+        (name, False, False) for name in ("obs_owner", "obs_read", "obs_web", "obs_worker")
+    ]
+
+
+def test_of_functions_with_the_owners_rights_only_the_worker_calls_one(as_role: AsRole) -> None:
+    found = as_role("superuser").execute(
+        "SELECT p.proname, r.rolname FROM pg_proc AS p, pg_roles AS r "
+        "WHERE p.prosecdef AND p.pronamespace = 'public'::regnamespace "
+        "AND r.rolname IN ('obs_web', 'obs_worker', 'obs_read') "
+        "AND has_function_privilege(r.oid, p.oid, 'EXECUTE')"
+    ).fetchall()
+
+    assert found == [("audit_make_month", "obs_worker")]
+
+
+# --- Triggers ---------------------------------------------------------------------------------------
+
+TRIGGERS: dict[str, set[str]] = {
+    "audit_entry": {"audit_no_change", "audit_no_truncate"},
+    "audit_eventkey": {"audit_no_change", "audit_no_truncate"},
+    "audit_head": {"audit_only_grows", "audit_no_truncate"},
+    "audit_ledger": {"audit_keeps_name", "audit_no_truncate"},
+    "audit_quarantine": {"audit_keeps_content", "audit_no_truncate"},
+    "audit_inbox": {"audit_no_change", "audit_no_truncate"},
+    "audit_subjectkey": {"audit_no_delete", "audit_no_truncate"},
+}
+
+
+def triggers(connection: Connection) -> dict[str, set[str]]:
+    """Return the triggers no session setting can skip, by table; each other one is a failure."""
+    found: dict[str, set[str]] = {}
+    rows = connection.execute(
+        "SELECT c.relname, t.tgname, t.tgenabled FROM pg_trigger AS t "
+        "JOIN pg_class AS c ON c.oid = t.tgrelid "
+        "WHERE NOT t.tgisinternal AND c.relname LIKE 'audit\\_%'"
+    )
+    for table, name, enabled in rows:
+        assert enabled == "A", f"{name} of {table} can be skipped: {enabled}"
+        found.setdefault(table, set()).add(name)
+    return found
+
+
+def test_every_guarded_table_and_every_month_has_its_triggers_always_enabled(
+    as_role: AsRole,
+) -> None:
+    superuser = as_role("superuser")
+    months = {
+        name
+        for (name,) in superuser.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits "
+            "WHERE inhparent = 'audit_entry'::regclass"
+        )
+    }
+    assert len(months) >= 4, "this month and three ahead are made by the migration"
+
+    assert triggers(superuser) == TRIGGERS | {each: TRIGGERS["audit_entry"] for each in months}
+
+
+def test_a_month_made_by_the_worker_is_guarded_like_the_others(as_role: AsRole) -> None:
+    worker = as_role("worker")
+    made = worker.execute("SELECT audit_make_month('2035-03-31')").fetchone()
+    again = worker.execute("SELECT audit_make_month('2035-03-01')").fetchone()
+
+    assert (made, again) == ((True,), (False,))
+    superuser = as_role("superuser")
+    assert triggers(superuser)["audit_entry_203503"] == TRIGGERS["audit_entry"]
+    bounds = superuser.execute(
+        "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = 'audit_entry_203503'"
+    ).fetchone()
+    assert bounds == ("FOR VALUES FROM ('2035-03-01 00:00:00+00') TO ('2035-04-01 00:00:00+00')",)
+
+
+# --- What is allowed is enough ----------------------------------------------------------------------
+
+
+@contextmanager
+def acting_as(role: str) -> Iterator[None]:
+    """Let Django's connection log in as another role."""
+    usual = {name: connection.settings_dict[name] for name in ("USER", "PASSWORD")}
+    address = conninfo_to_dict(
+        os.environ["DATABASE_WORKER_URL" if role == "worker" else "DATABASE_URL"]
+    )
+    connection.close()
+    connection.settings_dict |= {"USER": address["user"], "PASSWORD": address["password"]}
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict |= usual
+
+
+@pytest.mark.skipif(
+    "OBS_TEST_READ_URL" not in os.environ, reason="needs roles of their own: unset DATABASE_URL"
+)
+def test_web_and_worker_can_do_their_whole_work_under_their_own_roles(ledger: Ledger) -> None:
+    event = make_event(personal={"name": "Carol"}, data={"subject_ids": ["carol"]})
+    with acting_as("web"):
+        key, _ = make_key(ledger=ledger, name="k", scopes=["events:write"], created_by="Alice")
+        assert [each.status for each in post(ledger, [event, make_event()])] == ["received"] * 2
+
+    with acting_as("worker"):
+        assert append_pending(ledger.id) == 3
+
+    with acting_as("web"):
+        statuses = [each.status for each in post(ledger, [event, event | {"outcome": "failure"}])]
+        assert statuses == ["duplicate", "conflict"]
+        revoke_key(key, by="Alice")
+
+    with acting_as("worker"):
+        assert announce_quarantined(ledger) == 1
+        append_pending(ledger.id)
+        assert [catch_up(ledger.id, each) for each in projections().values()] == [5]
+        assert [rebuild(ledger, each) for each in projections().values()] == [5]
+        for report in (verify_new(ledger), verify_sample(ledger)):
+            assert report is not None
+            assert report.result == "intact"
+        assert run_verification(ledger, kind="manual").result == "intact"
+        append_pending(ledger.id)
+
+    assert not Inbox.objects.filter(ledger=ledger).exists()
+    assert Head.objects.get(ledger=ledger).size == 7
+    assert Agent.objects.filter(ledger=ledger).count() == 1
+    assert Quarantine.objects.get(ledger=ledger).is_announced
