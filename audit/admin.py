@@ -28,7 +28,7 @@ from unfold.admin import ModelAdmin
 from audit import auth, reading, state
 from audit.actions import missing_fields
 from audit.keyform import KeyForm
-from audit.models import AgentKey, Entry, KeyUsage, Ledger, Verification
+from audit.models import AgentKey, Entry, KeyUsage, Ledger
 from audit.query import LIST_SECONDS, EntryFilter, QueryTooSlow, time_limit
 from audit.readonly import KeysetPage, ReadOnlyModelAdmin, keyset_page
 
@@ -109,14 +109,13 @@ class EntryAdmin(ReadOnlyModelAdmin):
                     page = keyset_page(asked.apply(Entry.objects.all()), **places)
             except QueryTooSlow as problem:
                 errors["filter"] = f"{problem}; add an agent, an action or a time range"
-        runs = state.finished_runs(shown.id) if shown else []
         context = self.frame(
             request,
             title="Entries",
             strip=shown,
             shown=shown,
             ledgers=ledgers,
-            lines=[_line(entry, runs) for entry in page.rows],
+            lines=[_line(entry, shown) for entry in page.rows] if shown else [],
             page=page,
             newer_url=_with(params, before=page.newer) if page.newer is not None else "",
             older_url=_with(params, after=page.older) if page.older is not None else "",
@@ -182,7 +181,7 @@ class EntryAdmin(ReadOnlyModelAdmin):
             strip=shown,
             entry=entry,
             object=entry,
-            entry_state=state.entry_state(entry.seq, state.finished_runs(entry.ledger_id)),
+            entry_state=shown.entry_state(entry.seq) if shown else "chained",
             sentence=reading.sentence(event) if event else "",
             event=event,
             blocks=reading.blocks(event),
@@ -221,11 +220,11 @@ def _whole(value: str) -> int | None:
     return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
 
 
-def _line(entry: Entry, runs: list[Verification]) -> Line:
+def _line(entry: Entry, ledger: state.LedgerState) -> Line:
     return Line(
         entry=entry,
         event=_parsed(entry).get("event") or {},
-        state=state.entry_state(entry.seq, runs),
+        state=ledger.entry_state(entry.seq),
     )
 
 
@@ -286,8 +285,7 @@ def _entry_at(ledger: str, seq: int) -> Entry | None:
 def newest_lines(shown: state.LedgerState, count: int) -> list[Line]:
     """Return the newest entries of a ledger, for the front page."""
     rows = Entry.objects.filter(ledger_id=shown.id).order_by("-seq")[:count]
-    runs = state.finished_runs(shown.id)
-    return [_line(entry, runs) for entry in rows]
+    return [_line(entry, shown) for entry in rows]
 
 
 def _neighbour(entry: Entry, step: int) -> Entry | None:

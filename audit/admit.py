@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -40,7 +41,7 @@ class NotNow(AuditError):
         self.code = code
         self.message = message
         # Jitter, so that senders refused together do not come back together.
-        self.retry_after = max(1, round(retry_after * random.uniform(1.0, 1.5)))  # noqa: S311
+        self.retry_after = max(1, ceil(retry_after * random.uniform(1.0, 1.5)))  # noqa: S311
 
 
 class Bucket:

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +37,7 @@ from audit.quarantine import CONFLICT, Misfit, quarantine
 log = structlog.get_logger(__name__)
 
 _TRANSACTIONS_A_TURN = 20  # then the next ledger has its turn
+_NO_ID = UUID(int=0)  # RFC 9562 section 5.9, for a post that names none
 
 _LOCK_HEAD = """
 SELECT h.size, h.hash, l.name
@@ -292,8 +294,10 @@ def _take(
             if not len(events) == len(event_ids) == len(digests) // 32:
                 raise ValueError("events, ids and digests of the post differ in number")
             post.key_id, post.is_backfill = columns_of_source(source)
-        except (msgspec.DecodeError, ValueError) as error:
-            whole = _Waiting(post, joined, event_ids[0], digests[:32].ljust(32, b"\0"), None)
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            # Kept by its content: no id and no digest in it need be right, or be there at all.
+            event_id = event_ids[0] if event_ids else _NO_ID
+            whole = _Waiting(post, joined, event_id, sha256(joined).digest(), None)
             unreadable.append((whole, str(error)))
             continue
         waiting += own
@@ -352,7 +356,7 @@ def _write(
     try:
         with connection.transaction():
             size, head = _copy(connection, events, ledger_id, ledger_name, size, head)
-    except (pg.DatabaseError, msgspec.DecodeError, ValueError) as error:
+    except (pg.DatabaseError, msgspec.DecodeError, ValueError, RecursionError) as error:
         if not _is_fault_of_an_event(error):
             raise
         if len(events) == 1:

@@ -29,7 +29,7 @@ from audit.actions import ACTIONS, scope_needed
 from audit.database import raw_cursor, rows
 from audit.errors import EventRejected
 from audit.ledger.canonical import canonicalise
-from audit.ledger.record import format_time
+from audit.ledger.record import event_of, format_time
 from audit.models import Ledger, Quarantine
 from audit.parse import ParsedEvent, parse_event
 from audit.quarantine import CONFLICT, Misfit, quarantine
@@ -48,10 +48,21 @@ FROM unnest(%s::uuid[]) WITH ORDINALITY AS u(event_id, position),
          OFFSET 0  -- keeps the planner from reading the whole index when statistics are young
      ) AS k
 """
+_HELD = """
+SELECT u.seq, e.record
+FROM unnest(%s::bigint[]) AS u(seq),
+     LATERAL (
+         SELECT record
+         FROM audit_entry
+         WHERE ledger_id = %s
+           AND seq = u.seq
+         OFFSET 0  -- one index step a seq, whatever the statistics say
+     ) AS e
+"""
 _STORE = """
 INSERT INTO audit_inbox
     (ledger_id, received_at, count, event_ids, digests, source, source_ids, request_id, traceparent, events)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+VALUES (%s, %s, %s, %s::uuid[], %s, %s, %s, %s, %s, %s)
 """
 
 
@@ -324,20 +335,28 @@ def _sort(ready: list[_Accepted], ledger_id: int) -> _Sorted:
     """Tell fresh events from those whose id is chained already or stands twice in this POST."""
     known: dict[int, tuple[bytes | None, int | None]] = {}
     if ready:
-        ids = [one.id for one in ready]
         known = {
-            position - 1: (digest, seq) for position, digest, seq in rows(_KNOWN, (ids, ledger_id))
+            position - 1: (digest, seq)
+            for position, digest, seq in rows(_KNOWN, (_uuids(ready), ledger_id))
         }
     found = _Sorted()
-    seen: dict[UUID, bytes] = {}
+    chained: list[_Accepted] = []
+    seen: dict[UUID, _Accepted] = {}
     for position, one in enumerate(ready):
-        earlier, seq = known.get(position) or (seen.get(one.id), None)
+        earlier, seq = known.get(position, (None, None))
+        twin = seen.get(one.id)
+        if earlier is None and twin is not None:
+            earlier = twin.digest
         if earlier is None:
-            seen[one.id] = one.digest
+            seen[one.id] = one
             found.fresh.append(one)
         elif bytes(earlier) == one.digest:
             one.receipt.status = "duplicate"
             one.receipt.seq = seq
+            if twin is not None:
+                one.receipt.event_sha256 = twin.receipt.event_sha256
+            else:
+                chained.append(one)
         else:
             one.receipt.status = "conflict"
             one.receipt.error = {
@@ -346,7 +365,26 @@ def _sort(ready: list[_Accepted], ledger_id: int) -> _Sorted:
                 "message": "this id is taken by an event with other content; both are kept",
             }
             found.conflicts.append(one)
+    if chained:
+        _tell_what_is_held(chained, ledger_id)
     return found
+
+
+def _tell_what_is_held(duplicates: Collection[_Accepted], ledger_id: int) -> None:
+    """Give each duplicate the hash of the bytes that are kept: its own are dropped.
+
+    The two differ where `personal` got another nonce, or where redaction has changed since.
+    """
+    seqs = list({one.receipt.seq for one in duplicates})
+    events = {seq: event_of(record) for seq, record in rows(_HELD, (seqs, ledger_id))}
+    for one in duplicates:
+        event = events.get(one.receipt.seq)
+        one.receipt.event_sha256 = None if event is None else sha256(event).hexdigest()
+
+
+def _uuids(events: Iterable[_Accepted]) -> str:
+    """Return the ids as Postgres writes an array: half the time of a list of UUIDs."""
+    return "{" + ",".join([str(one.receipt.id) for one in events]) + "}"
 
 
 def _store(
@@ -367,7 +405,7 @@ def _store(
                 ledger_id,
                 received_at,
                 len(fresh),
-                [one.id for one in fresh],
+                _uuids(fresh),
                 b"".join(one.digest for one in fresh),
                 sender.source(),
                 source_ids if any(source_ids) else None,

@@ -36,9 +36,13 @@ NO_CHECKPOINT = "no checkpoint yet: a rewrite by the database's owner would not 
 
 _CHUNK = """
 SELECT e.seq, e.record, e.hash,
-       -- Python's years are 1 to 9999. What lies beyond cannot stand in a record, and is nothing here.
-       CASE WHEN e.received_at BETWEEN '0001-01-01Z' AND '9999-12-31T23:59:59.999999Z' THEN e.received_at END,
-       CASE WHEN e.occurred_at BETWEEN '0001-01-01Z' AND '9999-12-31T23:59:59.999999Z' THEN e.occurred_at END,
+       -- Python's years are 1 to 9999; what lies beyond stands in no record, and is nothing here.
+       CASE WHEN e.received_at >= '0001-01-01Z' AND e.received_at < '10000-01-01Z'
+            THEN e.received_at
+       END,
+       CASE WHEN e.occurred_at >= '0001-01-01Z' AND e.occurred_at < '10000-01-01Z'
+            THEN e.occurred_at
+       END,
        e.is_backfill, e.event_id::text, e.agent_id, e.actor_id, e.category, e.action, e.outcome,
        e.severity, e.environment, e.run_id, e.trace_id, e.data_classes, e.key_id,
        k.event_id = e.event_id, k.event_id::text
@@ -257,7 +261,7 @@ def _shown(value: object) -> str:
 def _check_end(
     ledger: Ledger, walk: _Walk, *, from_seq: int, end: int, size: int, head: str
 ) -> Iterator[Fault]:
-    """Yield what is wrong after the last entry: missing ones, strangers beyond the head, the head."""
+    """Yield what is wrong after the last entry: missing ones, strangers beyond it, the head."""
     for missing in range(walk.seq, end):
         yield Fault(seq=missing, field="seq", expected=str(missing), found="no entry")
     if walk.seq < end:

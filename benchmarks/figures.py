@@ -1,4 +1,4 @@
-"""What a benchmark found: figures with their targets, the machine, a table and JSON. Pure output."""
+"""What a benchmark found: figures with their targets, the machine, a table and JSON."""
 
 from __future__ import annotations
 
@@ -69,10 +69,11 @@ class Findings:
 
     def table(self) -> str:
         """Return the figures as a Markdown table."""
-        rows = [
-            f"| {one.name} | {_shown(one.value)} {one.unit} | {one.target()} | {_VERDICT[one.holds()]} |"
+        cells = [
+            (one.name, f"{_shown(one.value)} {one.unit}", one.target(), _VERDICT[one.holds()])
             for one in self.figures
         ]
+        rows = [f"| {' | '.join(each)} |" for each in cells]
         return "\n".join(["| figure | measured | target | |", "|---|---|---|---|", *rows])
 
 

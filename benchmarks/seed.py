@@ -1,4 +1,4 @@
-"""Fill a ledger by the shortest true way: rows straight into the inbox, chained by append itself."""
+"""Fill a ledger by the shortest true way: rows put into the inbox, chained by append itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast is a ledger verified, and how fast are hashes alone checked in SQL?
+"""Measure how fast a ledger is verified, and how fast hashes alone are checked in SQL.
 
 Targets: 100,000 entries/s a core of the verifying process, 60,000/s in all on two cores with
 Postgres, 300,000 rows/s for hashes alone in SQL.

@@ -25,10 +25,21 @@ RECORD_LIMIT = 65_535
 
 FORMAT_VERSION = 1
 
+_BEGIN = b'{"event":'
+
 
 def leaf_hash(record: bytes) -> bytes:
     """Return the 32 bytes of SHA-256(0x00 ‖ record), RFC 6962 section 2.1."""
     return sha256(b"\x00" + record).digest()
+
+
+def event_of(record: bytes) -> bytes | None:
+    """Return the canonical event inside a record, or None when these bytes are no record.
+
+    A quote inside a string is escaped, so what looks like the last key `ledger` is that key.
+    """
+    end = record.rfind(b',"ledger":"')
+    return record[len(_BEGIN) : end] if end != -1 and record.startswith(_BEGIN) else None
 
 
 def format_time(moment: datetime) -> str:

@@ -18,7 +18,9 @@ BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'obs_web') THEN
         GRANT SELECT ON audit_ledger, audit_head, audit_entry, audit_eventkey, audit_keyusage,
             audit_projection, audit_agent, audit_agentversion, audit_standing TO obs_web;
-        GRANT SELECT, INSERT ON audit_inbox, audit_quarantine, audit_subjectkey, audit_agentkey, audit_verification TO obs_web;
+        GRANT SELECT, INSERT ON audit_inbox, audit_quarantine, audit_subjectkey, audit_agentkey TO obs_web;
+        -- A run may be asked for here; what it found is the worker's to say.
+        GRANT SELECT, INSERT (ledger_id, kind, requested_by, from_seq, to_seq, started_at) ON audit_verification TO obs_web;
         GRANT UPDATE (state, note, settled_at, settled_by) ON audit_quarantine TO obs_web;
         GRANT UPDATE (used_on) ON audit_subjectkey TO obs_web;  -- FOR SHARE needs one column
         GRANT UPDATE (name, scopes, events_per_second, events_per_day, expires_at, revoked_at, revoked_by, last_used_at)

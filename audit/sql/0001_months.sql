@@ -12,7 +12,8 @@ BEGIN
         RETURN false;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('audit_make_month'));  -- held while two callers would race
-    IF to_regclass('public.' || month_name) IS NOT NULL THEN
+    -- Not to_regclass again: its cache does not know what another made while we waited.
+    IF EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = month_name) THEN
         RETURN false;
     END IF;
     EXECUTE format(

@@ -141,9 +141,7 @@ def _read_answer(
         return Attempt(outcome=outcome, began=began, ended=ended, why=str(status), ids=ids)
     if status not in {200, 202, 207}:
         why = f"{status}: {said[:300].decode(errors='replace')}"
-        return Attempt(
-            outcome="wrong", began=began, ended=ended, why=why, ids=ids, status=status
-        )
+        return Attempt(outcome="wrong", began=began, ended=ended, why=why, ids=ids, status=status)
     body = json.loads(said)
     return Attempt(
         outcome="ok",

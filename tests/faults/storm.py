@@ -7,11 +7,14 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from obsplatform.processes import Mark
 from tests.faults.load import Agent, Attempt, outcomes, seeded_event
 from tests.faults.targets import Target, eventually, kill
 
+Victims: TypeAlias = Mapping[str, tuple[int, Callable[[], list[Mark]]]]
+"""What may be killed: by kind, its weight and what finds its processes now."""
 CHAINED_SECONDS = 90  # a bound against hanging, no claim about speed
 _LONGEST_CALM = 0.4  # seconds before the next kill
 _KILLED_AGAIN = 0.2  # how often the next kill does not wait for the recovery
@@ -31,17 +34,17 @@ class Struck:
 def strike(
     target: Target,
     probe: Agent,
-    victims: Mapping[str, tuple[int, Callable[[], list[Mark]]]],
+    victims: Victims,
     *,
     rounds: int,
     chance: random.Random,
 ) -> Struck:
-    """Kill one process a round: each kind once in random order, then by weight among who runs."""
+    """Kill one process a round: each kind once, then by weight among those that run."""
     struck = Struck()
-    first = chance.sample(sorted(victims), len(victims))
     for number in range(rounds):
         time.sleep(chance.uniform(0, _LONGEST_CALM))
-        name, running = _choose(victims, first[number : number + 1], chance)
+        missing = sorted(victims.keys() - struck.kills.keys())
+        name, running = _choose(victims, missing or sorted(victims), chance)
         began = time.monotonic()
         kill(chance.choice(running))
         struck.kills[name] = struck.kills.get(name, 0) + 1
@@ -51,25 +54,19 @@ def strike(
 
 
 def _choose(
-    victims: Mapping[str, tuple[int, Callable[[], list[Mark]]]],
-    wanted: Sequence[str],
-    chance: random.Random,
+    victims: Victims, names: Sequence[str], chance: random.Random
 ) -> tuple[str, list[Mark]]:
-    """Return a kind and its processes that run now; waits while none runs at all."""
-    chosen: list[tuple[str, list[Mark]]] = []
+    """Choose one of these kinds, by weight among those of which something runs now."""
+    running: dict[str, list[Mark]] = {}
 
     def any_runs() -> bool:
-        running = {name: find() for name, (_, find) in victims.items()}
-        alive = [name for name in sorted(running) if running[name]]
-        names = [name for name in wanted if name in alive] or alive
-        if names:
-            weights = [victims[name][0] for name in names]
-            (name,) = chance.choices(names, weights)
-            chosen.append((name, running[name]))
-        return bool(names)
+        running.update((name, victims[name][1]()) for name in names)
+        return any(running.values())
 
-    eventually(any_runs, what="there is something to kill", within=CHAINED_SECONDS)
-    return chosen[-1]
+    eventually(any_runs, what=f"one of {names} runs", within=CHAINED_SECONDS)
+    alive = [name for name in names if running[name]]
+    (name,) = chance.choices(alive, [victims[name][0] for name in alive])
+    return name, running[name]
 
 
 def _wait_recovered(target: Target, probe: Agent, struck: Struck, began: float) -> None:

@@ -78,18 +78,25 @@ class Target:
 
     def _recorded(self) -> dict[str, Mark]:
         told = json.loads((self._data / "run.json").read_text())["processes"]
-        return {
-            name: Mark(pid=each["pid"], started=each["started"]) for name, each in told.items()
-        }
+        return {name: Mark(pid=each["pid"], started=each["started"]) for name, each in told.items()}
 
-    # --- Database ---
+    # --- Servers ---
+
+    @property
+    def redis_url(self) -> str:
+        """The address of its Redis, with the password."""
+        return self._services()["redis_url"]
 
     @contextmanager
     def superuser(self) -> Iterator[psycopg.Connection[Any]]:
         """Open a connection as the superuser, apart from every one of the platform's."""
-        services = json.loads((self._data / "services.json").read_text())
-        with psycopg.connect(services["database_superuser_url"], autocommit=True) as opened:
+        url = self._services()["database_superuser_url"]
+        with psycopg.connect(url, autocommit=True) as opened:
             yield opened
+
+    def _services(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads((self._data / "services.json").read_text())
+        return found
 
     def inbox_is_empty(self) -> bool:
         """Tell whether nothing waits to be chained in this ledger."""

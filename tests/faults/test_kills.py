@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import psycopg
 
-from obsplatform.processes import Mark
 from tests.faults import storm
 from tests.faults.conditions import assert_nothing_was_lost
 from tests.faults.load import Agent, Load
+from tests.faults.storm import Victims
 from tests.faults.targets import Target
-
-Victims = Mapping[str, tuple[int, Callable[[], list[Mark]]]]
 
 
 def _endure(

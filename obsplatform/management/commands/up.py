@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 from argparse import RawDescriptionHelpFormatter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ from obsplatform.supervisor import (
 SERVER_SECONDS = 600  # crash recovery may replay gigabytes
 MIGRATE_SECONDS = 3600  # a later migration may rewrite a large table
 COMMAND_SECONDS = 60
+DEMO_SECONDS = 900
 ANSWER_SECONDS = 60
 PORTS_TRIED = 100
 
@@ -81,6 +82,9 @@ class Command(BaseCommand):
             default=settings.PORT,
             help="port of the address (default OBS_PORT); the next free one when it is busy",
         )
+        parser.add_argument(
+            "--demo", action="store_true", help="load demo data through the API once it answers"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until asked to stop."""
@@ -91,7 +95,9 @@ class Command(BaseCommand):
             supervisor = Supervisor(record=data / "run.json", lines=Lines(sys.stdout))
             with supervisor.taking_signals():
                 try:
-                    Installation(data, supervisor, first_port=options["port"]).run()
+                    Installation(
+                        data, supervisor, first_port=options["port"], demo=options["demo"]
+                    ).run()
                 except StopAsked:
                     pass
                 except (CommandFailed, DataNotOurs, NotInTime, ServerDied) as problem:
@@ -127,12 +133,15 @@ def _who_runs(data: Path, lock: str) -> str:
 class Installation:
     """Everything that `up` starts, in its order."""
 
-    def __init__(self, data: Path, supervisor: Supervisor, *, first_port: int) -> None:
+    def __init__(
+        self, data: Path, supervisor: Supervisor, *, first_port: int, demo: bool = False
+    ) -> None:
         """Name the parts; nothing is started."""
         self.data = data
         self.supervisor = supervisor
         self.first_port = first_port
         self.port = first_port
+        self.demo = demo
         self.postgres = Postgres(data) if settings.EMBEDDED_POSTGRES else None
         self.valkey = Valkey(data) if settings.EMBEDDED_REDIS else None
         self.addresses: dict[str, str] = {}  # of our own servers, as settings name them
@@ -159,7 +168,8 @@ class Installation:
             self._start_workers()
             self.supervisor.on_change = self._write_ready
             self._write_ready()
-            self._greet()
+            first_look = self._load_demo() if self.demo else []
+            self._greet(first_look)
             while True:
                 self.supervisor.turn()
 
@@ -272,13 +282,23 @@ class Installation:
         }
         write_private(self.data / "ready.json", json.dumps(ready, indent=1))
 
-    def _greet(self) -> None:
+    def _load_demo(self) -> list[str]:
+        """Load demo data and return what to look at first; a failure leaves an empty platform."""
+        try:
+            run = self._begin("demo", role="web")
+            return self.supervisor.finish(run, seconds=DEMO_SECONDS).splitlines()
+        except (CommandFailed, NotInTime) as failure:
+            return [f"the demo data is not complete: {failure}; try manage.py demo again"]
+
+    def _greet(self, first_look: Sequence[str]) -> None:
         for line in (
             "",
             f"obsplatform {settings.VERSION} is ready: {self.url}/admin/",
             f"  user      {self.prepared['user']}",
             f"  password  {self.prepared['password']}",
-            f"  API keys  in {self.data / 'ready.json'}",
+            f"  API key   {self.prepared['key']}",
+            f"  scripts   read {self.data / 'ready.json'}",
+            *first_look,
             "Ctrl-C stops everything.",
             "",
         ):

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.ledger.canonical import canonicalise
-from audit.ledger.record import GENESIS, RECORD_LIMIT, format_time, leaf_hash, link
+from audit.ledger.record import GENESIS, RECORD_LIMIT, event_of, format_time, leaf_hash, link
 
 RECEIVED = "2026-11-20T22:06:54.123456Z"
 SOURCE = b'{"key":"7Q2mX9aB","scope":"events","via":"api"}'
@@ -110,6 +110,21 @@ def test_joined_bytes_are_the_reference_form_of_the_whole_record(
     }
     assert record == rfc8785.dumps(whole)
     assert leaf == leaf_hash(record)
+
+
+@pytest.mark.parametrize("text", ["", ',"ledger":"', '{"event":', '\\",\\"ledger\\":\\"'])
+def test_the_event_is_found_again_whatever_its_texts_or_the_sources_say(text: str) -> None:
+    event = canonicalise({"a": text, "ledger": text, "z": {"ledger": text}})
+    source = canonicalise({"id": text, "via": "api"})
+
+    ((_, record, _),) = link([(event, RECEIVED, source)], ledger="main", size=0, head=GENESIS)
+
+    assert event_of(record) == event
+
+
+@pytest.mark.parametrize("forged", [b"", b"{}", b'{"event":{}', b'x{"event":{},"ledger":"a"}'])
+def test_bytes_that_are_no_record_hold_no_event(forged: bytes) -> None:
+    assert event_of(forged) is None
 
 
 def test_every_flipped_bit_gives_another_hash() -> None:

@@ -1,0 +1,36 @@
+"""The moment a fleet is told at, its seed, and the days it looks back on. All chance starts here."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class World:
+    """What every story is told in. Same world, same events."""
+
+    now: datetime
+    """UTC."""
+    seed: int
+    days: int
+    """How far the ordinary work reaches back; what stood before it is a little older."""
+
+    def chance(self, name: str) -> random.Random:
+        """Return a source of chance of its own, so that one story does not shift another."""
+        return random.Random(f"{self.seed}/{self.now.isoformat()}/{name}")  # noqa: S311  # seeded
+
+    def day(self, days_ago: int, clock: str) -> datetime:
+        """Return a time of day (UTC, `14:05`) so many calendar days before now."""
+        date = (self.now - timedelta(days=days_ago)).date()
+        return datetime.combine(date, time.fromisoformat(clock), UTC)
+
+    def days_ago(self, moment: datetime) -> int:
+        """Return how many calendar days (UTC) before now a moment lies."""
+        return (self.now.date() - moment.date()).days
+
+
+def written(moment: datetime) -> str:
+    """Return a time as agents send it: UTC, milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
