@@ -10,6 +10,7 @@ from benchmarks import sample
 from benchmarks.figures import Findings, arguments, percentile, report
 from benchmarks.ground import installation
 from benchmarks.sender import post_all
+from benchmarks.watch import Watch
 
 WARM = 1_000
 
@@ -29,11 +30,14 @@ def measure(events: int, connections: int) -> Findings:
     with installation() as running:
         for count in (WARM, events):
             bodies = [one for (one,) in sample.batches(templates, events=count, batch=1)]
-            sent = post_all(running.url, running.key, bodies, connections=connections)
+            with Watch(running) as watch:
+                sent = post_all(running.url, running.key, bodies, connections=connections)
     found.add("POSTs of one event", events / sent.seconds, "a second", at_least=1_500)
     found.add("answered, p50", percentile(sent.latencies, 0.5) * 1000, "ms")
     found.add("answered, p95", percentile(sent.latencies, 0.95) * 1000, "ms", at_most=15)
     found.add("answered, p99", percentile(sent.latencies, 0.99) * 1000, "ms")
+    for name, seconds in sorted(watch.cpu.items()):
+        found.add(f"CPU of {name}", seconds / events * 1e6, "µs/POST")
     return found
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from audit.admin import curl_line, newest_lines
+from audit.admin.curl import curl_line
+from audit.admin.entries import newest_lines
 from audit.state import LedgerState, ledger_states
 
 FRONT_ENTRIES = 10

@@ -20,8 +20,8 @@ from audit.ledger.errors import CheckpointMalformed, NotSigned, OriginWrong
 from audit.ledger.merkle import EMPTY_ROOT, HASH_SIZE
 from audit.ledger.note import (
     OpenedNote,
-    Verify,
     VerifierKey,
+    Verify,
     decode_base64,
     encode_base64,
     open_note,
@@ -32,7 +32,7 @@ MAX_SIZE = 2**63 - 1
 """The largest size that readers in other languages hold."""
 
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
-_CONTROL = re.compile(r"[\x00-\x1f]")
+_FORBIDDEN = re.compile("[\x00-\x1f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +49,8 @@ class Checkpoint:
     def __post_init__(self) -> None:
         """Refuse what could not be written, or not be read again."""
         for line in (self.origin, *self.extensions):
-            if not line or _CONTROL.search(line):
-                raise CheckpointMalformed(reason="a line is empty or holds a control character")
+            if not line or _FORBIDDEN.search(line):
+                raise CheckpointMalformed(reason="a line is empty or holds what no text may")
         if not 0 <= self.size <= MAX_SIZE:
             raise CheckpointMalformed(reason=f"a size of {self.size}")
         if len(self.root) != HASH_SIZE:

@@ -6,9 +6,9 @@
     root of n > 1       = node(root of the first k, root of the rest)
                           k = the largest power of two below n
 
-A *perfect subtree* is a `Node`: level 3, index 5 is the root over leaves 40 to 47. It never changes
-once its leaves are there, so any range of leaves has the hash of the few perfect subtrees that
-`cover()` it; those are what a `HashReader` is asked for, all at once.
+A *perfect subtree* is a `Node`: level 3, position 5 is the root over leaves 40 to 47. It never
+changes once its leaves are there, so any range of leaves has the hash of the few perfect subtrees
+that `cover()` it; those are what a `HashReader` is asked for, all at once.
 
 Three proofs, each a list of 32-byte hashes and a pair prove/check:
 
@@ -45,11 +45,11 @@ EMPTY_ROOT = sha256().digest()
 
 
 class Node(NamedTuple):
-    """The root of a perfect subtree: over leaves `index << level` to `(index + 1) << level`."""
+    """The root of a perfect subtree: over `1 << level` leaves from `position << level` on."""
 
     level: int
     """0 for a leaf; a node of level n is over 2^n leaves."""
-    index: int
+    position: int
     """Counted from the left among the nodes of its level."""
 
 
@@ -67,7 +67,7 @@ def node_hash(*, left: bytes, right: bytes) -> bytes:
 
 def perfect_root(hashes: Sequence[bytes]) -> bytes:
     """Return the root over 1, 2, 4, 8 … hashes of one level."""
-    assert hashes and not len(hashes) & (len(hashes) - 1), "a perfect subtree has 2^n leaves"
+    assert len(hashes).bit_count() == 1, "a perfect subtree has 2^n leaves"
     while len(hashes) > 1:
         pairs = iter(hashes)
         # Written out: this line runs once for every entry that is ever chained.
@@ -137,8 +137,8 @@ class Frontier:
 
     def append_subtree(self, node: Node, root: bytes) -> None:
         """Append a whole perfect subtree, which must start where the tree ends."""
-        assert node.index << node.level == self.size, "a subtree starts where the tree ends"
-        place, root = node.index, _hash(root)
+        assert node.position << node.level == self.size, "a subtree starts where the tree ends"
+        place, root = node.position, _hash(root)
         while place & 1:
             root = node_hash(left=self.peaks.pop(), right=root)
             place >>= 1

@@ -53,7 +53,8 @@ SIGNATURE_LIMIT = 100
 
 _MAX_TIME = 2**63 - 1
 _DASH = "— "
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+# Control characters but the newline, and what UTF-8 cannot write.
+_FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\ud800-\udfff]")
 _KEY_ID = re.compile(r"[0-9a-f]{8}")
 
 
@@ -164,21 +165,25 @@ class OpenedNote:
 
     note: Note
     signed: tuple[Signed, ...]
-    """In the order of the note."""
+    """In the order of the note; a line that stands twice counts once."""
 
     @property
     def text(self) -> str:
         """The text that was signed."""
         return self.note.text
 
+    def keys(self) -> frozenset[VerifierKey]:
+        """Return who vouches for it; a witness that cosigned twice is one."""
+        return frozenset(each.key for each in self.signed)
+
 
 def is_key_name(name: str) -> bool:
     """Tell whether a note could name a key so."""
     return (
-        name.isprintable()  # a lone surrogate, which UTF-8 cannot write, is not printable
-        and bool(name)
+        bool(name)
         and "+" not in name
         and not any(map(str.isspace, name))
+        and not _FORBIDDEN.search(name)
     )
 
 
@@ -288,8 +293,8 @@ def _parse_signature(line: str) -> Signature:
 def _check_text(text: str) -> None:
     if not text.endswith("\n"):
         raise NoteMalformed(reason="a text ends in a newline")
-    if _CONTROL.search(text):
-        raise NoteMalformed(reason="a control character")
+    if _FORBIDDEN.search(text):
+        raise NoteMalformed(reason="a control character or a lone surrogate")
 
 
 def sign(text: str, *, signer: Signer) -> Signature:
@@ -357,7 +362,7 @@ def open_note(
     for key in dict.fromkeys(keys):
         known.setdefault((key.name, key.key_id), []).append(key)
     note = parse_note(data)
-    signed = []
+    signed: list[Signed] = []
     for each in note.signatures:
         # Ids have 32 bits: two trusted keys may share one, and either may have signed.
         candidates = known.get((each.name, each.key_id), [])
@@ -370,7 +375,7 @@ def open_note(
             wanted=tuple(str(key) for several in known.values() for key in several),
             found=tuple(f"{each.name}+{each.key_id.hex()}" for each in note.signatures),
         )
-    return OpenedNote(note=note, signed=tuple(signed))
+    return OpenedNote(note=note, signed=tuple(dict.fromkeys(signed)))
 
 
 def _check(text: str, given: Signature, key: VerifierKey, verify: Verify) -> Signed | None:

@@ -22,8 +22,8 @@ from audit.ledger.checkpoint import SignedCheckpoint, open_checkpoint
 from audit.ledger.errors import ProofMalformed
 from audit.ledger.merkle import HASH_SIZE, check_inclusion
 from audit.ledger.note import (
-    Verify,
     VerifierKey,
+    Verify,
     decode_base64,
     encode_base64,
     openssl_verify,

@@ -222,7 +222,7 @@ class Edge:
     def root(self) -> bytes:
         """Return the root of the tree; hashes at most 255 nodes a level."""
         peaks = [
-            perfect_root(hashes[node.index << node.level : (node.index + 1) << node.level])
+            perfect_root(hashes[node.position << node.level : (node.position + 1) << node.level])
             for hashes in reversed(self.levels)
             for node in cover(0, len(hashes))
         ]
@@ -283,14 +283,14 @@ class TileHashes:
         level, index, hashes = place_of(node)
         width = width_of(level=level, index=index, size=self.size)
         if hashes.stop > width:
-            raise OutsideTree(asked=f"node {node.index} of level {node.level}", size=self.size)
+            raise OutsideTree(asked=f"node {node.position} of level {node.level}", size=self.size)
         return Tile(level=level, index=index, width=width)
 
 
 def place_of(node: Node) -> tuple[int, int, range]:
     """Return level and index of the tile that holds a node, and which of its hashes are below."""
     level, height = divmod(node.level, TILE_HEIGHT)
-    index, place = divmod(node.index << height, TILE_WIDTH)
+    index, place = divmod(node.position << height, TILE_WIDTH)
     return level, index, range(place, place + (1 << height))
 
 
@@ -301,7 +301,7 @@ def _subtree(tile: bytes, node: Node) -> bytes:
 
 def encode_bundle(records: Iterable[bytes]) -> bytes:
     """Return an entry bundle: each record behind its length. Raises RecordTooLong."""
-    parts = []
+    parts: list[bytes] = []
     for record in records:
         if len(record) > RECORD_LIMIT:
             raise RecordTooLong(length=len(record))
@@ -311,7 +311,7 @@ def encode_bundle(records: Iterable[bytes]) -> bytes:
 
 def decode_bundle(data: bytes, *, width: int) -> list[bytes]:
     """Return the records of an entry bundle. Raises TileMalformed unless they are `width`."""
-    records = []
+    records: list[bytes] = []
     place = 0
     while place < len(data):
         start = place + 2

@@ -1,4 +1,4 @@
-"""How an act is written down: a Story is one piece of work, told event by event along its own clock.
+"""How an act is written down: a Story is one piece of work, told event by event on its own clock.
 
 A story knows its agent, run and trace, fills in what every event of that agent says, and has a verb
 for each thing agents do often: call a model, call a tool, ask for an approval, use data. Numbers of
@@ -215,7 +215,8 @@ class Story:
 
     def look_up(self, *, under: Activity | None = None, subjects: Sequence[str] = ()) -> None:
         """Embed a question and retrieve passages for it."""
-        assert self.agent.embed is not None and self.agent.search is not None
+        assert self.agent.embed is not None, f"{self.agent.id} embeds nothing"
+        assert self.agent.search is not None, f"{self.agent.id} retrieves nothing"
         self._model_call("llm.embed", self.agent.embed, (60, 0), under=under, subjects=subjects)
         self.wait(0.02, 0.1)
         self._model_call("llm.retrieve", self.agent.search, (40, 0), under=under, subjects=subjects)

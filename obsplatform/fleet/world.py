@@ -1,4 +1,4 @@
-"""The moment a fleet is told at, its seed, and the days it looks back on. All chance starts here."""
+"""The moment a fleet is told at, its seed, and how far it looks back. All chance starts here."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, reverse
 
-from audit.admin import EntryAdmin
+from audit.admin.entries import EntryAdmin
 from audit.append import append_pending
 from audit.ledgers import open_ledger
 from audit.models import AgentKey, Entry, Ledger

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as chance
 from hypothesis import strategies as st
 
 from audit import admit
@@ -60,6 +61,7 @@ requests = st.lists(
 rates = st.floats(0.5, 100_000)
 
 
+@chance(deadline=None)
 @given(rate=rates, asked=requests)
 def test_never_more_than_the_burst_the_rate_and_one_request_get_through(
     rate: float, asked: list[tuple[float, int]]
@@ -75,6 +77,7 @@ def test_never_more_than_the_burst_the_rate_and_one_request_get_through(
     assert taken <= most * (1 + 1e-9) + 1e-6
 
 
+@chance(deadline=None)
 @given(rate=rates, asked=requests)
 def test_who_waits_as_long_as_told_gets_through(
     rate: float, asked: list[tuple[float, int]]
@@ -88,6 +91,7 @@ def test_who_waits_as_long_as_told_gets_through(
             assert bucket.take(count, now=now) == 0.0
 
 
+@chance(deadline=None)
 @given(rate=rates, count=st.integers(1, 10**6))
 def test_a_refused_request_takes_nothing(rate: float, count: int) -> None:
     bucket = Bucket(rate, now=0.0)
@@ -98,6 +102,7 @@ def test_a_refused_request_takes_nothing(rate: float, count: int) -> None:
     assert bucket.tokens == before
 
 
+@chance(deadline=None)
 @given(rate=rates)
 def test_a_request_larger_than_the_bucket_passes_once_and_is_paid_off(rate: float) -> None:
     bucket = Bucket(rate, now=0.0)
@@ -108,6 +113,7 @@ def test_a_request_larger_than_the_bucket_passes_once_and_is_paid_off(rate: floa
     assert wait == pytest.approx((min(1, bucket.capacity) + count - bucket.capacity) / rate)
 
 
+@chance(deadline=None)
 @given(rate=rates, idle=st.floats(0, 10**6))
 def test_an_idle_bucket_never_holds_more_than_two_seconds_worth(rate: float, idle: float) -> None:
     bucket = Bucket(rate, now=0.0)
@@ -116,6 +122,7 @@ def test_an_idle_bucket_never_holds_more_than_two_seconds_worth(rate: float, idl
     assert bucket.tokens <= bucket.capacity == rate * 2.0
 
 
+@chance(deadline=None)
 @given(seconds=st.floats(0, 10_000))
 def test_nobody_is_told_to_come_back_too_early(seconds: float) -> None:
     told = NotNow(status=429, code="rate", message="", retry_after=seconds).retry_after
@@ -265,8 +272,10 @@ def test_a_read_only_ledger_takes_nothing(grant: KeyGrant) -> None:
 
 
 def test_limits_need_no_redis(grant: KeyGrant, settings: Any) -> None:
-    assert settings.REDIS_URL == "redis://127.0.0.1:1/0"  # nobody listens there
+    settings.REDIS_URL = settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"  # nobody listens
+    slow = replace(grant, events_per_second=10)
 
-    admit_request(grant)
-    admit_events(grant, 5000)
-    assert refusal(admit_events, replace(grant, events_per_second=1), 10**6).code == "rate"
+    admit_request(slow)
+    admit_events(slow, 20)
+
+    assert refusal(admit_events, slow, 20).code == "rate"

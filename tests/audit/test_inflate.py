@@ -36,6 +36,7 @@ def sent(body: bytes, **headers: str) -> bytes:
 # --- What is whole --------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=3000), level=st.integers(0, 9))
 def test_what_was_compressed_comes_back(data: bytes, level: int) -> None:
     assert inflate(gzip.compress(data, level)) == data
@@ -102,7 +103,7 @@ def bomb(size: int) -> bytes:
 
 
 def test_a_bomb_is_refused_in_little_memory() -> None:
-    body = bomb(400 * 1024 * 1024)
+    body = bomb(100 * 1024 * 1024)
     assert len(body) < WIRE_LIMIT
     tracemalloc.start()
     try:
@@ -142,7 +143,7 @@ def test_what_is_no_gzip_is_refused(body: bytes) -> None:
     assert refused(lambda: inflate(body)) == (400, "gzip")
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(position=st.integers(0, 8 * len(WHOLE) - 1))
 def test_a_flipped_bit_gives_the_same_bytes_or_a_refusal_and_never_others(position: int) -> None:
     """The checksum at the end covers the content; flags and the time in the head it does not."""

@@ -7,6 +7,7 @@ started themselves is found below them. Nothing else is ever sent a signal.
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from obsplatform import processes
 from obsplatform.processes import Mark
 
 CHILDREN = frozenset({"postgres", "valkey", "web", "worker", "beat", "append"})
+_CHAINED = re.compile(rb'^(\w+) +\| (\{.*"event": ?"chained".*\})', re.MULTILINE)
 HEALING_SECONDS = 120  # a bound against hanging: the supervisor pauses up to 30 s
 
 
@@ -79,6 +81,18 @@ class Target:
     def _recorded(self) -> dict[str, Mark]:
         told = json.loads((self._data / "run.json").read_text())["processes"]
         return {name: Mark(pid=each["pid"], started=each["started"]) for name, each in told.items()}
+
+    # --- What it says ---
+
+    def chained_lines(self, log_size: int) -> list[dict[str, Any]]:
+        """Return what writers have logged about chaining since the log had this size.
+
+        Each line has the writer's name as `who`.
+        """
+        with self.log.open("rb") as log:
+            log.seek(log_size)
+            found = _CHAINED.findall(log.read())
+        return [json.loads(line) | {"who": who.decode()} for who, line in found]
 
     # --- Servers ---
 

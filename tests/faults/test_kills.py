@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 
@@ -92,7 +93,7 @@ def test_cutting_the_writers_connections_mid_transaction_loses_nothing(
     tell(f"{cut} connections cut; {storm.tell(storm.Struck(), load.attempts)}")
 
 
-def _cut_one(connection: psycopg.Connection[object], chance: random.Random) -> int:
+def _cut_one(connection: psycopg.Connection[Any], chance: random.Random) -> int:
     """End one connection of the platform, rather one that is inside a transaction."""
     found = connection.execute(
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -141,7 +142,7 @@ def _wait_gone(backend: int) -> None:
         )
 
 
-def _is_gone(connection: psycopg.Connection[object], backend: int) -> bool:
+def _is_gone(connection: psycopg.Connection[Any], backend: int) -> bool:
     found = connection.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [backend])
     return found.fetchone() is None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.ledger.canonical import canonicalise
@@ -73,6 +73,7 @@ def test_no_classes_and_an_empty_list_of_classes_are_told_apart() -> None:
     assert columns_of_event(canonicalise(LEAST | {"data": {"classes": []}})).data_classes == []
 
 
+@settings(deadline=None)
 @given(
     agent=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200),
     run=st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=20),

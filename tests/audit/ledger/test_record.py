@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.ledger.canonical import canonicalise
@@ -91,6 +91,7 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(event=st.dictionaries(st.text("abzé", max_size=3), json_values), seq=st.integers(0, 10**12))
 def test_joined_bytes_are_the_reference_form_of_the_whole_record(
     event: dict[str, Any], seq: int
@@ -199,6 +200,7 @@ def test_the_same_event_under_another_ledger_seq_or_source_has_another_hash() ->
     assert len(leaves) == 5
 
 
+@settings(deadline=None)
 @given(
     moment=st.datetimes(
         min_value=datetime(1, 1, 2),  # noqa: DTZ001  (hypothesis adds the zone)

@@ -1,34 +1,27 @@
-"""The desk's pages of evidence: entries, and the API keys that brought them.
+"""The pages of entries: the list, and one entry with its place in the chain.
 
-Entries are read and nothing else, by anyone. Keys are made and revoked through audit.auth, which
-leaves an entry each time. Paging and permissions: audit.readonly. Filters: audit.query.
+Entries are read and nothing else, by anyone. Paging and permissions: audit.readonly. Filters:
+audit.query.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
-from django.views.decorators.debug import sensitive_variables
-from django.views.decorators.http import require_safe
-from unfold.admin import ModelAdmin
 
-from audit import auth, reading, state
+from audit import reading, state
 from audit.actions import missing_fields
-from audit.keyform import KeyForm
-from audit.models import AgentKey, Entry, KeyUsage, Ledger
+from audit.admin.curl import curl_line
+from audit.models import Entry, Ledger
 from audit.query import LIST_SECONDS, EntryFilter, QueryTooSlow, time_limit
 from audit.readonly import KeysetPage, ReadOnlyModelAdmin, keyset_page
 
@@ -306,147 +299,3 @@ def _find(wanted: str, ledger: str) -> Entry | None:
 
 def _address(entry_hash: str) -> str:
     return reverse("admin:audit_entry_change", args=[entry_hash])
-
-
-def curl_line(request: HttpRequest, key: str) -> str:
-    """Return a command that posts one event here, complete but for the key when it is not known."""
-    event = {
-        "occurred_at": timezone.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "category": "agent_lifecycle",
-        "action": "agent.started",
-        "outcome": "success",
-        "agent": {"id": "my-agent", "version": "1"},
-        "actor": {"type": "agent", "id": "my-agent"},
-        "target": {"type": "agent", "id": "my-agent"},
-    }
-    return (
-        f"curl {request.build_absolute_uri('/api/v1/events')} \\\n"
-        f'  -H "Authorization: Bearer {key}" \\\n'
-        '  -H "Content-Type: application/json" \\\n'
-        f"  -d '{json.dumps(event)}'"
-    )
-
-
-# --- API keys ------------------------------------------------------------------------------------
-
-
-@admin.register(AgentKey)
-class AgentKeyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
-    """The list of keys, making one, and revoking one. A key is never changed or deleted."""
-
-    actions = None
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse everyone: entries name their key for ever."""
-        return False
-
-    def get_urls(self) -> list[URLPattern]:
-        """Name the four pages; there are no others."""
-        view = self.admin_site.admin_view
-        return [
-            path("", view(require_safe(self.list_page)), name="audit_agentkey_changelist"),
-            path("add/", view(self.make_page), name="audit_agentkey_add"),
-            path(
-                "<str:key_id>/change/",
-                view(require_safe(self.key_page)),
-                name="audit_agentkey_change",
-            ),
-            path("<str:key_id>/revoke/", view(self.revoke_page), name="audit_agentkey_revoke"),
-        ]
-
-    def frame(self, request: HttpRequest, *, title: str, **more: Any) -> dict[str, Any]:
-        """Return what every page of ours gives its template."""
-        request.current_app = self.admin_site.name
-        return {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": title,
-            "may_make": self.has_add_permission(request),
-            "may_revoke": self.has_change_permission(request),
-            **more,
-        }
-
-    def list_page(self, request: HttpRequest) -> HttpResponse:
-        """Show every key with what it may do and when it was last used."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        keys = AgentKey.objects.select_related("ledger").order_by("-created_at")[:500]
-        context = self.frame(request, title="API keys", keys=keys, is_fullwidth="1")
-        return TemplateResponse(request, "audit/keys.html", context)
-
-    def key_page(self, request: HttpRequest, key_id: str) -> HttpResponse:
-        """Show one key."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        return self._key_page(request, _key(key_id), token="")
-
-    @sensitive_variables("token")
-    def make_page(self, request: HttpRequest) -> HttpResponse:
-        """Make a key and show its secret in this one answer; sending the form again makes none."""
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-        if request.method != "POST":
-            return self._form_page(request, KeyForm(initial={"ledger": _default_ledger()}))
-        form = KeyForm(request.POST)
-        if not form.is_valid():
-            return self._form_page(request, form)
-        if request.session.pop("key_form", None) != form.cleaned_data["once"]:
-            messages.warning(request, "This form was sent already. Look for the key in the list.")
-            return HttpResponseRedirect(reverse("admin:audit_agentkey_changelist"))
-        key, token = auth.make_key(created_by=request.user.get_username(), **form.key_values())
-        return self._key_page(request, key, token=token)
-
-    def revoke_page(self, request: HttpRequest, key_id: str) -> HttpResponse:
-        """Ask first, then revoke."""
-        if not self.has_change_permission(request):
-            raise PermissionDenied
-        key = _key(key_id)
-        if request.method == "POST":
-            auth.revoke_key(key, by=request.user.get_username())
-            messages.success(
-                request, f"Key {key.key_id} is revoked; this is an entry in the ledger."
-            )
-            return HttpResponseRedirect(reverse("admin:audit_agentkey_change", args=[key.key_id]))
-        context = self.frame(
-            request, title="Revoke API key", key=key, object=key, today=_events_today(key)
-        )
-        return TemplateResponse(request, "audit/key_revoke.html", context)
-
-    def _form_page(self, request: HttpRequest, form: KeyForm) -> HttpResponse:
-        once = secrets.token_urlsafe(16)
-        request.session["key_form"] = once
-        context = self.frame(
-            request, title="Make API key", form=form, once=once, scopes=auth.SCOPES
-        )
-        return TemplateResponse(request, "audit/key_make.html", context)
-
-    @sensitive_variables("token")
-    def _key_page(self, request: HttpRequest, key: AgentKey, *, token: str) -> HttpResponse:
-        context = self.frame(
-            request,
-            title=f"API key {key.key_id}",
-            key=key,
-            object=key,
-            scopes=[(scope, auth.SCOPES.get(scope, "")) for scope in key.scopes],
-            today=_events_today(key),
-            token=token,
-            curl=curl_line(request, token) if token else "",
-        )
-        return TemplateResponse(request, "audit/key.html", context)
-
-
-def _key(key_id: str) -> AgentKey:
-    key = AgentKey.objects.select_related("ledger").filter(key_id=key_id).first()
-    if key is None:
-        raise Http404("no API key has this id")
-    return key
-
-
-def _default_ledger() -> Ledger | None:
-    return Ledger.objects.filter(name=settings.LEDGER).first()
-
-
-def _events_today(key: AgentKey) -> int:
-    today: datetime = timezone.now()
-    usage = KeyUsage.objects.filter(ledger_id=key.ledger_id, key_id=key.key_id, day=today.date())
-    return usage.values_list("events", flat=True).first() or 0
