@@ -1,7 +1,10 @@
-"""The agent registry: which agents and versions the entries of a ledger show. A projection."""
+"""The agent registry: which agents and versions the entries of a ledger show, and what each did
+by day. A projection.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -92,15 +95,27 @@ SET last_seq = excluded.last_seq,
 """
 
 
+_UPSERT_DAY = """
+INSERT INTO audit_agentday AS d (ledger_id, agent_id, day, entries, failures, denied)
+VALUES (%s, %s, %s::date, %s, %s, %s)
+ON CONFLICT (ledger_id, agent_id, day) DO UPDATE
+SET entries = d.entries + excluded.entries,
+    failures = d.failures + excluded.failures,
+    denied = d.denied + excluded.denied
+"""
+_DATE = slice(0, 10)  # of a time as records write it, which is UTC
+
+
 class AgentRegistry:
-    """Agents and their versions; `manage.py rebuild agents` makes the same rows again."""
+    """Agents, versions and days; `manage.py rebuild agents` makes the same rows again."""
 
     name: ClassVar[str] = "agents"
-    tables: ClassVar[tuple[str, ...]] = ("audit_agent", "audit_agentversion")
+    tables: ClassVar[Sequence[str]] = ("audit_agent", "audit_agentversion", "audit_agentday")
 
     def apply(self, cursor: psycopg.Cursor[Any], ledger_id: int, batch: Batch) -> None:
-        """Fold entries into the registry: one upsert an agent and one a version."""
+        """Fold entries into the registry: one upsert an agent, one a version and one a day."""
         agents: dict[str, _Seen] = {}
+        days: dict[tuple[str, str], list[int]] = {}
         versions: dict[tuple[str, str], _Seen] = {}
         for seq, record in batch:
             event = _decode(record).event
@@ -108,6 +123,10 @@ class AgentRegistry:
             if agent.id == PLATFORM:
                 continue
             _seen(agents, agent.id, seq, event)
+            day = days.setdefault((agent.id, event.occurred_at[_DATE]), [0, 0, 0])
+            day[0] += 1
+            day[1] += event.outcome in _FAILED
+            day[2] += event.outcome == "denied"
             if agent.version:
                 _seen(versions, (agent.id, agent.version), seq, event)
         cursor.executemany(

@@ -1,14 +1,17 @@
 """The rows of the ledger. The tables, triggers and grants are SQL: audit/sql/.
 
-Django describes them here for reading and for the admin; it never makes or changes them. Two
+Django describes them here for reading and for the admin; it never makes or changes them. Some
 tables carry a composite key in Postgres and a single-column one here, since the admin refuses
-composite keys: an entry is known by its hash, an API key by its eight characters.
+composite keys: an entry is known by its hash, an API key by its eight characters, a run and a
+quarantined event by the number that Postgres gave it. An agent's id is its own within one ledger
+only, so whoever asks for an agent names the ledger too.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Self, TypeAlias
 
 from django.contrib.postgres.fields import ArrayField
@@ -160,9 +163,8 @@ class Quarantine(models.Model):
     UNREADABLE = "unreadable"  # our own code cannot read what the inbox holds
     REFUSED = "refused"  # Postgres refuses the row
 
-    pk = models.CompositePrimaryKey("ledger_id", "id")
+    id = models.BigIntegerField(primary_key=True)
     ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False)
-    id = models.BigIntegerField()
     received_at = models.DateTimeField()
     quarantined_at = models.DateTimeField()
     is_announced = models.BooleanField(default=False)
@@ -184,6 +186,12 @@ class Quarantine(models.Model):
     class Meta:
         managed = False
         db_table = "audit_quarantine"
+        verbose_name = "quarantined event"
+        verbose_name_plural = "quarantine"
+
+    def __str__(self) -> str:
+        """Return the address people use: its number."""
+        return f"quarantine {self.id:,}"
 
 
 class SubjectKey(models.Model):
@@ -281,9 +289,8 @@ class Projection(models.Model):
 class Agent(models.Model):
     """An agent as its entries show it. Derived: `manage.py rebuild agents` makes it anew."""
 
-    pk = models.CompositePrimaryKey("ledger_id", "agent_id")
+    agent_id = models.TextField(primary_key=True)
     ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False)
-    agent_id = models.TextField()
     name = models.TextField()
     owner = models.TextField()
     environments = ArrayField(models.TextField())
@@ -298,6 +305,10 @@ class Agent(models.Model):
     class Meta:
         managed = False
         db_table = "audit_agent"
+
+    def __str__(self) -> str:
+        """Return the agent's id."""
+        return self.agent_id
 
 
 class AgentVersion(models.Model):
@@ -317,14 +328,30 @@ class AgentVersion(models.Model):
         db_table = "audit_agentversion"
 
 
+class AgentDay(models.Model):
+    """What an agent did on one day (UTC), by when it happened."""
+
+    pk = models.CompositePrimaryKey("ledger_id", "agent_id", "day")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False)
+    agent_id = models.TextField()
+    day = models.DateField()
+    entries = models.BigIntegerField()
+    failures = models.BigIntegerField()
+    denied = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_agentday"
+
+
 class Verification(models.Model):
-    """One run of verification and what it found."""
+    """One run of verification, how far it is and what it found."""
 
     RESULTS: Sequence[str] = ("intact", "tampered", "not_proven")
+    STALLED_AFTER = 30.0  # seconds without a sign of its worker
 
-    pk = models.CompositePrimaryKey("ledger_id", "id")
+    id = models.BigIntegerField(primary_key=True)
     ledger = models.ForeignKey(Ledger, models.DO_NOTHING)
-    id = models.BigIntegerField()
     kind = models.TextField()
     state = models.TextField(default="running")
     requested_by = models.TextField(default="")
@@ -340,7 +367,49 @@ class Verification(models.Model):
     expected = models.TextField(default="")
     found = models.TextField(default="")
     note = models.TextField(default="")
+    next_seq = models.BigIntegerField(null=True)
+    attempt = models.IntegerField(default=0)
+    attempt_at = models.DateTimeField(null=True)
+    attempt_from = models.BigIntegerField(default=0)
+    seen_at = models.DateTimeField(null=True)
+    cancelled_by = models.TextField(default="")
 
     class Meta:
         managed = False
         db_table = "audit_verification"
+
+    def __str__(self) -> str:
+        """Return the address people use: its number."""
+        return f"verification {self.id:,}"
+
+    def is_stalled(self, now: datetime) -> bool:
+        """Tell whether its worker has given no sign for so long that it must be gone."""
+        seen = self.seen_at or self.started_at
+        return self.state == "running" and (now - seen).total_seconds() > self.STALLED_AFTER
+
+    def word(self, now: datetime) -> str:
+        """Return its result once it has one, else its state, or `stalled`."""
+        if self.result is not None:
+            return self.result
+        return "stalled" if self.is_stalled(now) else self.state
+
+    def may_resume(self, now: datetime) -> bool:
+        """Tell whether it stopped before its end."""
+        return self.result is None and (
+            self.state in {"cancelled", "failed"} or self.is_stalled(now)
+        )
+
+    def total(self) -> int | None:
+        """Return how many seqs it goes over; None until its end is known."""
+        return None if self.to_seq < 0 else max(self.to_seq - self.from_seq, 0)
+
+    def seconds(self) -> float:
+        """Return how long its latest attempt took, or has taken up to its worker's last sign."""
+        end = self.finished_at or self.seen_at
+        start = self.attempt_at or self.started_at
+        return max((end - start).total_seconds(), 0.0) if end else 0.0
+
+    def rate(self) -> float:
+        """Return entries a second of its latest attempt; 0 while nothing can be said."""
+        seconds = self.seconds()
+        return (self.checked - self.attempt_from) / seconds if seconds > 0 else 0.0

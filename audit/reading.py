@@ -18,6 +18,33 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _FIRST = ("agent", "actor", "target", "run", "tool", "model", "data", "decision")
 _LAST = ("trace", "labels", "details", "personal")
+_MAIN = (
+    "reason",
+    "error.type",
+    "error.message",
+    "duration_ms",
+    "agent.version",
+    "agent.environment",
+    "tool.name",
+    "tool.risk",
+    "model.provider",
+    "model.name",
+    "usage.cost_usd",
+    "data.purpose",
+    "data.legal_basis",
+    "decision.effect",
+    "decision.policy_id",
+    "decision.approval_id",
+    "auth.method",
+    "auth.failure_reason",
+    "guardrail.type",
+    "guardrail.effect",
+    "memory.store",
+    "workflow.id",
+    "workflow.step",
+    "change.id",
+    "case.id",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,8 +70,24 @@ class Block:
     """Fields beyond the most a block shows."""
 
 
+def is_readable(event: Mapping[str, Any]) -> bool:
+    """Say whether the event has what a sentence needs; a record that somebody rewrote may not."""
+    agent, actor = event.get("agent"), event.get("actor")
+    return (
+        isinstance(agent, dict)
+        and "id" in agent
+        and isinstance(actor, dict)
+        and isinstance(actor.get("on_behalf_of", {}), dict)
+        and isinstance(event.get("target", {}), dict)
+        and {"action", "outcome"} <= event.keys()
+    )
+
+
 def sentence(event: Mapping[str, Any]) -> str:
-    """Say in one line who did what to what, for whom, and how it went."""
+    """Say in one line who did what to what, for whom, and how it went.
+
+    For an event that `is_readable()`.
+    """
     agent = str(event["agent"]["id"])
     actor = event["actor"]
     parts = [
@@ -82,6 +125,18 @@ def blocks(event: Mapping[str, Any]) -> list[Block]:
     found = [_block("event", "", scalars)]
     found += [_block(name, f"{name}.", event[name]) for name in nested]
     return [block for block in found if block.fields]
+
+
+def main_fields(event: Mapping[str, Any]) -> list[Field]:
+    """Return the few fields that tell one act from the next, for the expanded row of a list."""
+    found = []
+    for path in _MAIN:
+        value: Any = event
+        for step in path.split("."):
+            value = value.get(step) if isinstance(value, dict) else None
+        if value is not None:
+            found.append(field(path, value, label=path.replace(".", " ").replace("_", " ")))
+    return found
 
 
 def _place(name: str) -> tuple[int, str]:

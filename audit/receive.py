@@ -39,11 +39,11 @@ from audit.subjects import Subject, hold_subjects
 
 _KNOWN = """
 SELECT u.position, k.digest, k.seq
-FROM unnest(%s::uuid[]) WITH ORDINALITY AS u(event_id, position),
+FROM unnest(%(event_ids)s::uuid[]) WITH ORDINALITY AS u(event_id, position),
      LATERAL (
          SELECT digest, seq
          FROM audit_eventkey
-         WHERE ledger_id = %s
+         WHERE ledger_id = %(ledger_id)s
            AND event_id = u.event_id
          OFFSET 0  -- keeps the planner from reading the whole index when statistics are young
      ) AS k
@@ -61,9 +61,19 @@ FROM unnest(%s::bigint[]) AS u(seq),
 """
 _STORE = """
 INSERT INTO audit_inbox
-    (ledger_id, received_at, count, event_ids, digests, source, source_ids, request_id, traceparent, events)
-VALUES (%s, %s, %s, %s::uuid[], %s, %s, %s, %s, %s, %s)
+    (ledger_id, received_at, count, event_ids, digests, source, source_ids, request_id,
+     traceparent, events)
+SELECT %(ledger_id)s::integer, %(received_at)s::timestamptz, %(count)s::integer,
+       %(event_ids)s::uuid[], %(digests)s::bytea, %(source)s::bytea, %(source_ids)s::text[],
+       %(request_id)s::text, %(traceparent)s::text, %(events)s::bytea
 """
+# The usual POST brings nothing but new events, and is stored in one round trip.
+_STORE_UNLESS_KNOWN = f"""
+WITH known AS MATERIALIZED ({_KNOWN}),
+stored AS ({_STORE} WHERE NOT EXISTS (SELECT FROM known))
+SELECT position, digest, seq
+FROM known
+"""  # noqa: S608  # two statements of ours
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,6 +148,17 @@ class Receipt:
 
 
 @dataclass(slots=True)
+class _Post:
+    """What the events of a POST have in common."""
+
+    ledger_id: int
+    sender: Sender
+    received_at: datetime
+    request_id: str
+    traceparent: str
+
+
+@dataclass(slots=True)
 class _Accepted:
     """An event on its way into the inbox."""
 
@@ -198,14 +219,18 @@ def receive(
     if not accepted:
         return receipts
     subject_ids = {each for one in accepted for each in one.parsed.subject_ids}
-    # Without a data subject and a conflict the insert is the whole transaction: one round trip.
+    post = _Post(ledger_id, sender, received_at, request_id, traceparent)
+    # Without a data subject and a known id the insert is the whole transaction: one round trip.
     with transaction.atomic() if subject_ids else nullcontext():
         subjects = hold_subjects(subject_ids, ledger_id=ledger_id, ledger_name=ledger_name)
         ready = _prepare(accepted, subjects, ledger_name)
-        found = _sort(ready, ledger_id)
-        with transaction.atomic() if found.conflicts else nullcontext():
-            _store(found.fresh, ledger_id, sender, received_at, request_id, traceparent)
-            _quarantine(found.conflicts, ledger_id, sender, received_at, request_id, traceparent)
+        found = _store_new(ready, post)
+        if found is None:
+            found = _sort(ready, ledger_id)
+            with transaction.atomic() if found.conflicts else nullcontext():
+                if found.fresh:
+                    raw_cursor().execute(_STORE, _row(found.fresh, post))
+                _quarantine(found.conflicts, post)
     if found.fresh:
         transaction.on_commit(lambda: bell.ring(ledger_id))
     return receipts
@@ -337,7 +362,9 @@ def _sort(ready: list[_Accepted], ledger_id: int) -> _Sorted:
     if ready:
         known = {
             position - 1: (digest, seq)
-            for position, digest, seq in rows(_KNOWN, (_uuids(ready), ledger_id))
+            for position, digest, seq in rows(
+                _KNOWN, {"event_ids": _uuids(ready), "ledger_id": ledger_id}
+            )
         }
     found = _Sorted()
     chained: list[_Accepted] = []
@@ -387,59 +414,49 @@ def _uuids(events: Iterable[_Accepted]) -> str:
     return "{" + ",".join([str(one.receipt.id) for one in events]) + "}"
 
 
-def _store(
-    fresh: Collection[_Accepted],
-    ledger_id: int,
-    sender: Sender,
-    received_at: datetime,
-    request_id: str,
-    traceparent: str,
-) -> None:
-    if not fresh:
-        return
+def _store_new(ready: list[_Accepted], post: _Post) -> _Sorted | None:
+    """Store the events if no id is known or stands twice; else store none and return None."""
+    if not ready or len({one.id for one in ready}) != len(ready):
+        return None
+    known = rows(_STORE_UNLESS_KNOWN, _row(ready, post))
+    return None if known else _Sorted(fresh=ready)
+
+
+def _row(fresh: Sequence[_Accepted], post: _Post) -> dict[str, object]:
     source_ids = [one.sent.source_id for one in fresh]
-    with raw_cursor() as cursor:
-        cursor.execute(
-            _STORE,
-            (
-                ledger_id,
-                received_at,
-                len(fresh),
-                _uuids(fresh),
-                b"".join(one.digest for one in fresh),
-                sender.source(),
-                source_ids if any(source_ids) else None,
-                request_id,
-                traceparent,
-                b"\n".join(one.stored for one in fresh),
-            ),
-        )
+    return {
+        "ledger_id": post.ledger_id,
+        "received_at": post.received_at,
+        "count": len(fresh),
+        "event_ids": _uuids(fresh),
+        "digests": b"".join([one.digest for one in fresh]),
+        "source": post.sender.source(),
+        "source_ids": source_ids if any(source_ids) else None,
+        "request_id": post.request_id,
+        "traceparent": post.traceparent,
+        "events": b"\n".join([one.stored for one in fresh]),
+    }
 
 
-def _quarantine(
-    conflicts: Iterable[_Accepted],
-    ledger_id: int,
-    sender: Sender,
-    received_at: datetime,
-    request_id: str,
-    traceparent: str,
-) -> None:
+def _quarantine(conflicts: Collection[_Accepted], post: _Post) -> None:
+    if not conflicts:
+        return
     with raw_cursor() as cursor:
         for one in conflicts:
             quarantine(
                 cursor,
                 Misfit(
-                    ledger_id=ledger_id,
-                    received_at=received_at,
+                    ledger_id=post.ledger_id,
+                    received_at=post.received_at,
                     event_id=one.id,
                     digest=one.digest,
                     reason=Quarantine.CONFLICT,
                     error=CONFLICT,
-                    key_id=sender.key,
-                    source=sender.source(),
+                    key_id=post.sender.key,
+                    source=post.sender.source(),
                     source_id=one.sent.source_id or "",
-                    request_id=request_id,
-                    traceparent=traceparent,
+                    request_id=post.request_id,
+                    traceparent=post.traceparent,
                     event=one.stored,
                 ),
             )

@@ -1,7 +1,7 @@
 """Run a verification and keep what it found as a row, and where it matters as an entry.
 
-A run by hand and the nightly one leave an entry; the others only when the result changed, since a
-run that made an entry each time would feed itself. What is checked: verify.py.
+A run by hand and the nightly one leave an entry; the others only when they find something new,
+since a run that made an entry each time would feed itself. What is checked: verify.py.
 """
 
 from __future__ import annotations
@@ -10,18 +10,24 @@ import random
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
+from django.db.models import Max
 from django.utils import timezone
 
 from audit.database import rows
 from audit.models import Head, Ledger, Verification
 from audit.receive import receive_own
-from audit.verify import Progress, Report, verify
+from audit.verify import Progress, Report, Result, verify
 
 Kind: TypeAlias = Literal["new", "sample", "nightly", "manual"]
 
 SAMPLE = 1000
 """Consecutive entries of a random sample."""
 
+_OUTCOMES: dict[Result, str] = {
+    "intact": "success",
+    "tampered": "failure",
+    "not_proven": "unknown",
+}
 _START = """
 INSERT INTO audit_verification (ledger_id, kind, requested_by, from_seq, to_seq, started_at)
 VALUES (%s, %s, %s, %s, %s, clock_timestamp())
@@ -39,7 +45,6 @@ def run_verification(
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Report:
     """Verify a range and keep the run. A run that fails is kept as failed, and raises."""
-    earlier = _latest_result(ledger)
     ((run_id,),) = rows(
         _START, (ledger.id, kind, requested_by, from_seq, to_seq if to_seq is not None else -1)
     )
@@ -63,7 +68,7 @@ def run_verification(
         found=first.found[:500] if first else "",
         note=report.note,
     )
-    if kind in {"nightly", "manual"} or (report.checked and report.result != earlier):
+    if kind in {"nightly", "manual"} or _is_news(ledger, report, run_id):
         _leave_entry(ledger, report, run_id, kind)
     return report
 
@@ -95,13 +100,21 @@ def verify_sample(ledger: Ledger) -> Report | None:
     return run_verification(ledger, kind="sample", from_seq=start, to_seq=start + SAMPLE)
 
 
-def _latest_result(ledger: Ledger) -> str | None:
-    return (
-        Verification.objects.filter(ledger=ledger, state="done")
-        .order_by("-id")
-        .values_list("result", flat=True)
-        .first()
-    )
+def _is_news(ledger: Ledger, report: Report, run_id: int) -> bool:
+    """Tell whether a run in the background found what no entry says yet.
+
+    A finding is news once, until a later run over its place was intact. An intact stretch is news
+    only when nothing was ever verified: it takes back no finding elsewhere.
+    """
+    earlier = Verification.objects.filter(ledger=ledger, id__lt=run_id)
+    intact = earlier.filter(result="intact")
+    if report.first is None:
+        return report.result == "intact" and not intact.exists()
+    seq, field = report.first.seq, report.first.field
+    mended = intact.filter(from_seq__lte=seq, to_seq__gt=seq).aggregate(last=Max("id"))["last"]
+    return not earlier.filter(
+        result="tampered", bad_seq=seq, bad_field=field, id__gt=mended or 0
+    ).exists()
 
 
 def _leave_entry(ledger: Ledger, report: Report, run_id: int, kind: Kind) -> None:
@@ -120,7 +133,8 @@ def _leave_entry(ledger: Ledger, report: Report, run_id: int, kind: Kind) -> Non
     receive_own(
         ledger,
         "audit.chain_broken" if is_broken else "audit.chain_verified",
-        outcome="failure" if is_broken else "success",
+        # Nothing checked is no success: it must not pass for a proof in anybody's count.
+        outcome=_OUTCOMES[report.result],
         severity="critical" if is_broken else "info",
         target={"type": "ledger", "id": ledger.name},
         details=details,

@@ -62,6 +62,18 @@ class Answered:
         """Return events a second."""
         return self.sent / max(self.seconds, 1e-9)
 
+    def add(self, said: dict[str, Any], *, first_line: int) -> None:
+        """Take in the body of an answer; its events began at this line."""
+        for name in self.counts():
+            setattr(self, name, getattr(self, name) + said[name])
+        for receipt in said["receipts"]:
+            error = receipt["error"]
+            if error is not None and len(self.refusals) < 1000:
+                line = first_line + receipt["index"]
+                self.refusals.append(
+                    f"event {line}: {error['code']} at {error['path']}: {error['message']}"
+                )
+
     def counts(self) -> dict[str, int]:
         """Return the four counts."""
         return {
@@ -81,10 +93,10 @@ def send_lines(
     """
     started = time.monotonic()
     answered = Answered()
-    connection = _Connection(sending)
+    connection = Connection(sending)
     first_line = 1
     for lines, read in _batches(name, sending.batch):
-        _count(answered, connection.post(lines), first_line)
+        answered.add(connection.post(lines), first_line=first_line)
         first_line += len(lines)
         answered.seconds = time.monotonic() - started
         on_progress(answered, read)
@@ -131,22 +143,11 @@ def _with_id(line: bytes) -> bytes:
     return b'{"id":"%s",%s' % (str(uuid4()).encode(), line.lstrip()[1:])
 
 
-def _count(answered: Answered, said: dict[str, Any], first_line: int) -> None:
-    for name in ("received", "duplicate", "conflict", "rejected"):
-        setattr(answered, name, getattr(answered, name) + said[name])
-    for receipt in said["receipts"]:
-        error = receipt["error"]
-        if error is not None and len(answered.refusals) < 1000:
-            line = first_line + receipt["index"]
-            answered.refusals.append(
-                f"event {line}: {error['code']} at {error['path']}: {error['message']}"
-            )
-
-
-class _Connection:
-    """One kept connection that is made anew after a failure."""
+class Connection:
+    """One kept connection to the API that is made anew after a failure."""
 
     def __init__(self, sending: Sending) -> None:
+        """Connect at the first POST. Raises Unreachable when the address is none."""
         parts = urlsplit(sending.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise Unreachable(f"{sending.url} is no address: it begins with http:// or https://")
@@ -165,7 +166,10 @@ class _Connection:
         }
 
     def post(self, lines: list[bytes]) -> dict[str, Any]:
-        """Post one batch and return the body with its receipts."""
+        """Post one batch of events, a line each, and return the body with its receipts.
+
+        Raises Unreachable when the API refuses the whole request, or does not answer for long.
+        """
         body = gzip.compress(b"\n".join(lines), compresslevel=1)
         for attempt in range(_TRIES):
             try:

@@ -96,11 +96,17 @@ class Report:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """How far a run is."""
+    """How far a run is, and all it takes to go on from there."""
 
     checked: int
     total: int
     seconds: float
+    next_seq: int
+    """The seq that comes next."""
+    broken: int
+    """Entries found broken so far."""
+    first: Fault | None
+    """The first fault so far."""
 
 
 def verify(
@@ -114,27 +120,53 @@ def verify(
 
     `on_progress` is called after each chunk; what it raises ends the run.
     """
+    for said in verify_stepwise(ledger, from_seq=from_seq, to_seq=to_seq):
+        if isinstance(said, Report):
+            return said
+        if on_progress is not None:
+            on_progress(said)
+    raise AssertionError("a run ends with its report")
+
+
+def verify_stepwise(
+    ledger: Ledger,
+    *,
+    from_seq: int = 0,
+    to_seq: int | None = None,
+    after: Progress | None = None,
+) -> Iterator[Progress | Report]:
+    """Check as `verify` does: yield how far it is after each chunk, and the report at the end.
+
+    With `after`, what an earlier run over the same range said last, it goes on from there.
+    """
     started = time.perf_counter()
     size, head = _head(ledger)
     end = size if to_seq is None else min(to_seq, size)
     total = max(end - from_seq, 0)
-    prev = _hash_before(ledger, from_seq) if total else GENESIS.hex()
-    broken = 0
-    first: Fault | None = None
-    walk = _Walk(ledger_name=ledger.name, seq=from_seq, prev=prev)
-    for start in range(from_seq, end, CHUNK):
+    seq = from_seq if after is None else after.next_seq
+    broken = 0 if after is None else after.broken
+    first = None if after is None else after.first
+    prev = _hash_before(ledger, seq) if total else GENESIS.hex()
+    walk = _Walk(
+        ledger_name=ledger.name, seq=seq, prev=prev, checked=0 if after is None else after.checked
+    )
+    for start in range(seq, end, CHUNK):
         for fault in walk.check(_read(ledger, start, min(start + CHUNK, end))):
             broken += 1
             first = first or fault
-        if on_progress is not None:
-            on_progress(
-                Progress(checked=walk.checked, total=total, seconds=time.perf_counter() - started)
-            )
+        yield Progress(
+            checked=walk.checked,
+            total=total,
+            seconds=time.perf_counter() - started,
+            next_seq=walk.seq,
+            broken=broken,
+            first=first,
+        )
     for fault in _check_end(ledger, walk, from_seq=from_seq, end=end, size=size, head=head):
         broken += 1
         first = first or fault
     result: Result = "tampered" if first else "intact" if walk.checked else "not_proven"
-    return Report(
+    yield Report(
         ledger=ledger.name,
         result=result,
         from_seq=from_seq,
@@ -179,11 +211,11 @@ def _read(ledger: Ledger, start: int, stop: int) -> Iterator[tuple[Any, ...]]:
 class _Walk:
     """Where the check stands: the seq and the `prev` that the next entry must carry."""
 
-    def __init__(self, *, ledger_name: str, seq: int, prev: str) -> None:
+    def __init__(self, *, ledger_name: str, seq: int, prev: str, checked: int) -> None:
         self.ledger_name = ledger_name
         self.seq = seq
         self.prev = prev
-        self.checked = 0
+        self.checked = checked
 
     def check(self, chunk: Iterable[tuple[Any, ...]]) -> Iterator[Fault]:
         """Yield the first fault of each bad entry; a missing entry is a fault of its own."""

@@ -36,7 +36,10 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--seconds", type=int, default=20, help="how long (default 20)")
     parser.add_argument(
-        "--rate", type=int, default=5_000, help="events a second, half of the target (default 5,000)"
+        "--rate",
+        type=int,
+        default=5_000,
+        help="events a second, half of the target (default 5,000)",
     )
     options = parser.parse_args()
     report(options, lambda: measure(options.seconds, options.rate))

@@ -1,4 +1,4 @@
-"""A light HTTP client for one endpoint: keep-alive, raw sockets, so that the client costs little."""
+"""A light HTTP client for one endpoint: keep-alive and raw sockets, so that it costs little."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class Sender:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self) -> Sender:
+        """Be a context that closes the connection."""
         return self
 
     def __exit__(
@@ -43,6 +44,7 @@ class Sender:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Close the connection."""
         self._socket.close()
 
     def post(self, body: bytes) -> bytes:

@@ -45,6 +45,7 @@ class Watch:
         self._spent: dict[tuple[int, float], tuple[str, float]] = {}
 
     def __enter__(self) -> Watch:
+        """Begin to look."""
         self._look_at_processes()
         self._before = self._cpu()
         self._thread.start()
@@ -56,6 +57,7 @@ class Watch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Stop looking; raises what the looking thread raised."""
         self._stop.set()
         self._thread.join()
         self._look_at_processes()

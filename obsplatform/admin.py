@@ -7,6 +7,7 @@ obsplatform.desk.
 from __future__ import annotations
 
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
+from django.urls import URLPattern, URLResolver, path
 from unfold.sites import UnfoldAdminSite
 
 
@@ -16,6 +17,17 @@ class Site(UnfoldAdminSite):  # type: ignore[misc]  # unfold ships no types
     site_title = "obsplatform"
     site_header = "obsplatform"
     enable_nav_sidebar = True
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        """Add the live part of the front page, and the page of pieces for developers."""
+        # Imported here: the apps are loaded by now, and these read their models.
+        from obsplatform import front, pieces
+
+        return [
+            path("overview/", self.admin_view(front.live), name="overview_live"),
+            path("pieces/", self.admin_view(pieces.pieces), name="pieces"),
+            *super().get_urls(),
+        ]
 
 
 class AdminConfig(DjangoAdminConfig):

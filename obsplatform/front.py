@@ -1,17 +1,37 @@
-"""Fill what stands on every page of the admin, and the front page. Only reads: audit.state."""
+"""Fill what stands on every page of the admin, and the front page. Only reads: audit.state.
+
+The front page answers five questions of one ledger: is it whole, is anything waiting, what came
+in, what failed or was denied, who is active. No figure on it counts a big table. Its live part is
+one template, shown in the page and sent again by `live()` for the script that refreshes it.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.http import HttpRequest
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
+from django.views.decorators.http import require_safe
 
 from audit.admin.curl import curl_line
-from audit.admin.entries import newest_lines
+from audit.admin.lines import newest_lines, wrong_lines
+from audit.arrivals import first_seq_since
+from audit.models import Agent, Quarantine
 from audit.state import LedgerState, ledger_states
 
-FRONT_ENTRIES = 10
+NEWEST = 10
+WRONG = 10
+AGENTS = 10
+MOST_HELD = 1_000
+"""Open quarantine rows are added up to here; more is said as "at least"."""
+REFRESH_SECONDS = 5
+
+SPANS = (("the last hour", timedelta(hours=1)), ("the last 24 hours", timedelta(hours=24)))
 
 
 def strip(request: HttpRequest) -> dict[str, Any]:
@@ -26,18 +46,67 @@ def strip(request: HttpRequest) -> dict[str, Any]:
 
 
 def front_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Return what the front page shows: a line for each ledger and the newest entries."""
+    """Return what the front page shows."""
     may_read = request.user.has_perm("audit.view_entry")
-    states = ledger_states() if may_read else []
-    first = states[0] if states else None
     return {
         **context,
         "title": "Overview",
+        "is_fullwidth": "1",
         "may_read": may_read,
+        "refresh_seconds": REFRESH_SECONDS,
+        **(_live_part(request) if may_read else {}),
+    }
+
+
+@require_safe
+def live(request: HttpRequest) -> HttpResponse:
+    """Answer the live part of the front page alone, for those who may see it."""
+    if not request.user.has_perm("audit.view_entry"):
+        raise PermissionDenied
+    request.current_app = admin.site.name
+    answer = TemplateResponse(request, "admin/overview_answer.html", _live_part(request))
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+def _live_part(request: HttpRequest) -> dict[str, Any]:
+    now = timezone.now()
+    states = ledger_states()
+    wanted = request.GET.get("ledger")
+    shown = next((one for one in states if one.name == wanted), states[0] if states else None)
+    part: dict[str, Any] = {
+        "now": now,
         "states": states,
-        "total": sum(one.size for one in states),
-        "strip": first,
-        "shown": first,
-        "lines": newest_lines(first, FRONT_ENTRIES) if first else [],
+        "strip": shown,
+        "shown": shown,
+        "unknown_ledger": wanted if wanted and (shown is None or shown.name != wanted) else "",
         "curl": curl_line(request, "$OBS_KEY"),
     }
+    if shown is None:
+        return part
+    held = _held(shown)
+    return part | {
+        "arrived": _arrived(shown, now),
+        "held": held,
+        "held_is_exact": held < MOST_HELD,
+        "wrong": wrong_lines(shown, WRONG),
+        "agents": list(
+            Agent.objects.filter(ledger_id=shown.id).order_by("-last_seen", "agent_id")[:AGENTS]
+        ),
+        "lines": newest_lines(shown, NEWEST),
+    }
+
+
+def _arrived(shown: LedgerState, now: datetime) -> list[tuple[str, int, int]]:
+    """Return, for each span, its words, how many entries came in, and the seq of the first."""
+    found = []
+    for words, length in SPANS:
+        first = first_seq_since(shown.id, size=shown.size, moment=now - length)
+        found.append((words, shown.size - first, first))
+    return found
+
+
+def _held(shown: LedgerState) -> int:
+    """Return how many events wait in quarantine for a person, at most MOST_HELD."""
+    held = Quarantine.objects.filter(ledger_id=shown.id, state="open")
+    return len(held.values_list("id", flat=True)[:MOST_HELD])

@@ -1,7 +1,7 @@
 """The pages of entries: the list, and one entry with its place in the chain.
 
 Entries are read and nothing else, by anyone. Paging and permissions: audit.readonly. Filters:
-audit.query.
+audit.query; their form: audit.admin.entry_form. What a row shows: audit.admin.lines.
 """
 
 from __future__ import annotations
@@ -9,64 +9,28 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 
 from audit import reading, state
 from audit.actions import missing_fields
-from audit.admin.curl import curl_line
+from audit.admin.curl import curl_entries, curl_line
+from audit.admin.entry_form import PAGING, SENT, address, chips, form, sent_address
+from audit.admin.lines import event_of, lines, lines_around, parsed, run_lines
 from audit.models import Entry, Ledger
 from audit.query import LIST_SECONDS, EntryFilter, QueryTooSlow, time_limit
 from audit.readonly import KeysetPage, ReadOnlyModelAdmin, keyset_page
 
 ZERO_HASH = "0" * 64
-_PAGING = ("after", "before")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
-    """One row of the list: the entry and what is read out of its record."""
-
-    entry: Entry
-    event: dict[str, Any]
-    """Empty when the record is no readable JSON, which verification reports."""
-    state: str
-
-    @property
-    def actor(self) -> dict[str, Any]:
-        """Return the actor block."""
-        return self.event.get("actor") or {}
-
-    @property
-    def principal(self) -> dict[str, Any]:
-        """Return whom the actor acts for; empty when for nobody."""
-        return self.actor.get("on_behalf_of") or {}
-
-    @property
-    def is_itself(self) -> bool:
-        """Say whether the agent acted for itself, so that its id need not stand twice."""
-        return self.actor.get("type") == "agent" and self.actor.get("id") == self.entry.agent_id
-
-    @property
-    def target(self) -> dict[str, Any]:
-        """Return the target block."""
-        return self.event.get("target") or {}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Chip:
-    """One active filter, and the address of the list without it."""
-
-    name: str
-    value: str
-    without: str
-    error: str = ""
+REACH = 2
+"""Entries shown on either side of one."""
+RUN_ENTRIES = 25
+"""Other entries of its run shown below one."""
 
 
 @admin.register(Entry)
@@ -86,8 +50,10 @@ class EntryAdmin(ReadOnlyModelAdmin):
 
     def list_page(self, request: HttpRequest) -> HttpResponse:
         """Show 25 entries, newest first, that match what the address says."""
+        if SENT in request.GET:
+            return HttpResponseRedirect(sent_address(request.GET, now=timezone.now()))
         params = request.GET.copy()
-        paging = {name: params.pop(name)[-1] for name in _PAGING if name in params}
+        paging = {name: params.pop(name)[-1] for name in PAGING if name in params}
         asked = EntryFilter.parse(params)
         places, errors = _read_places(paging)
         errors.update(asked.errors)
@@ -102,22 +68,26 @@ class EntryAdmin(ReadOnlyModelAdmin):
                     page = keyset_page(asked.apply(Entry.objects.all()), **places)
             except QueryTooSlow as problem:
                 errors["filter"] = f"{problem}; add an agent, an action or a time range"
+        here = request.build_absolute_uri()
         context = self.frame(
             request,
             title="Entries",
             strip=shown,
             shown=shown,
             ledgers=ledgers,
-            lines=[_line(entry, shown) for entry in page.rows] if shown else [],
+            lines=lines(page.rows, shown) if shown else [],
             page=page,
-            newer_url=_with(params, before=page.newer) if page.newer is not None else "",
-            older_url=_with(params, after=page.older) if page.older is not None else "",
-            newest_url=_with(params),
-            chips=_chips(request.GET, errors),
-            clear_url=_with(QueryDict(), ledger=shown.name if shown else None),
+            newer_url=address(params, before=page.newer) if page.newer is not None else "",
+            older_url=address(params, after=page.older) if page.older is not None else "",
+            newest_url=address(params),
+            form=form(request.GET, errors, ledger_id=shown.id if shown else None),
+            chips=chips(request.GET, errors),
+            clear_url=address(QueryDict(), ledger=shown.name if shown else None),
             errors=errors,
             is_filtered=bool(set(params) - {"ledger"}),
+            here=here,
             curl=curl_line(request, "$OBS_KEY"),
+            curl_list="" if errors else curl_entries(request, asked),
         )
         return TemplateResponse(request, "audit/entries.html", context)
 
@@ -154,40 +124,48 @@ class EntryAdmin(ReadOnlyModelAdmin):
         if wanted:
             said = f"No entry {wanted[:80]!r} in {ledger!r}. {said}"
         messages.warning(request, said)
-        query = QueryDict(mutable=True)
-        query["ledger"] = ledger
-        return HttpResponseRedirect(
-            f"{reverse('admin:audit_entry_changelist')}?{query.urlencode()}"
-        )
+        return HttpResponseRedirect(address(QueryDict(), ledger=ledger))
 
     def _entry_page(self, request: HttpRequest, entry: Entry) -> HttpResponse:
         raw = bytes(entry.record)
-        parsed = _parsed(entry)
-        event = parsed.get("event") or {}
-        source = parsed.get("source") or {}
-        before = _neighbour(entry, -1)
-        after = _neighbour(entry, +1)
-        shown = next((one for one in state.ledger_states() if one.id == entry.ledger_id), None)
+        record = parsed(entry)
+        event = event_of(entry)
+        is_readable = reading.is_readable(event)
+        source = record.get("source")
+        source = source if isinstance(source, dict) else {}
+        shown = next(one for one in state.ledger_states() if one.id == entry.ledger_id)
+        around = lines_around(entry, shown, REACH)
+        before = next((one.entry for one in around if one.entry.seq == entry.seq - 1), None)
+        after = next((one.entry for one in around if one.entry.seq == entry.seq + 1), None)
+        run = run_lines(entry, shown, RUN_ENTRIES)
         context = self.frame(
             request,
             title=f"Entry #{entry.seq:,}",
             strip=shown,
+            shown=shown,
             entry=entry,
             object=entry,
-            entry_state=shown.entry_state(entry.seq) if shown else "chained",
-            sentence=reading.sentence(event) if event else "",
+            entry_state=shown.entry_state(entry.seq),
+            sentence=reading.sentence(event) if is_readable else "",
             event=event,
             blocks=reading.blocks(event),
             source=[
                 reading.field(f"source.{key}", value, label=key) for key, value in source.items()
             ],
-            missing=missing_fields(event, scope=str(source.get("scope", ""))) if event else [],
+            missing=missing_fields(event, scope=str(source.get("scope", "")))
+            if is_readable
+            else [],
             delay_seconds=(entry.received_at - entry.occurred_at).total_seconds(),
-            prev=parsed.get("prev", ""),
+            prev=record.get("prev", ""),
+            around=around,
             before=before,
             after=after,
+            run=run,
+            run_url=_run_url(entry),
+            run_most=RUN_ENTRIES,
             expected_prev=ZERO_HASH if entry.seq == 0 else (before.hash if before else ""),
-            pretty=json.dumps(parsed, indent=2, ensure_ascii=False) if parsed else "",
+            link=request.build_absolute_uri(_address(entry.hash)),
+            pretty=json.dumps(record, indent=2, ensure_ascii=False) if record else "",
             raw=raw.decode("utf-8", errors="backslashreplace"),
             raw_base64=base64.b64encode(raw).decode(),
             raw_bytes=len(raw),
@@ -213,46 +191,6 @@ def _whole(value: str) -> int | None:
     return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
 
 
-def _line(entry: Entry, ledger: state.LedgerState) -> Line:
-    return Line(
-        entry=entry,
-        event=_parsed(entry).get("event") or {},
-        state=ledger.entry_state(entry.seq),
-    )
-
-
-def _parsed(entry: Entry) -> dict[str, Any]:
-    """Return the record's values, or nothing when it is no JSON object: then the page says so."""
-    try:
-        found = entry.parsed()
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _with(params: QueryDict, **more: object) -> str:
-    """Return the list's address with these filters and a place in the list."""
-    query = params.copy()
-    for name, value in more.items():
-        if value is not None:
-            query[name] = str(value)
-    return f"{reverse('admin:audit_entry_changelist')}?{query.urlencode()}"
-
-
-def _chips(asked: QueryDict, errors: dict[str, str]) -> list[Chip]:
-    chips = []
-    for name, values in asked.lists():
-        if name in _PAGING and name not in errors:
-            continue
-        for value in values:
-            rest = asked.copy()
-            rest.setlist(name, [other for other in values if other != value])
-            chips.append(
-                Chip(name=name, value=str(value), without=_with(rest), error=errors.get(name, ""))
-            )
-    return chips
-
-
 def _entry_by_hash(wanted: str) -> Entry:
     entry = _with_hash(wanted)
     if entry is None:
@@ -275,20 +213,6 @@ def _entry_at(ledger: str, seq: int) -> Entry | None:
     return Entry.objects.select_related("ledger").filter(ledger__name=ledger, seq=seq).first()
 
 
-def newest_lines(shown: state.LedgerState, count: int) -> list[Line]:
-    """Return the newest entries of a ledger, for the front page."""
-    rows = Entry.objects.filter(ledger_id=shown.id).order_by("-seq")[:count]
-    return [_line(entry, shown) for entry in rows]
-
-
-def _neighbour(entry: Entry, step: int) -> Entry | None:
-    return (
-        Entry.objects.filter(ledger_id=entry.ledger_id, seq=entry.seq + step)
-        .only("hash", "seq")
-        .first()
-    )
-
-
 def _find(wanted: str, ledger: str) -> Entry | None:
     digits = wanted.removeprefix("#").replace(",", "").replace(" ", "")
     seq = _whole(digits)
@@ -299,3 +223,9 @@ def _find(wanted: str, ledger: str) -> Entry | None:
 
 def _address(entry_hash: str) -> str:
     return reverse("admin:audit_entry_change", args=[entry_hash])
+
+
+def _run_url(entry: Entry) -> str:
+    if entry.run_id is None:
+        return ""
+    return address(QueryDict(), ledger=entry.ledger.name, run=entry.run_id)

@@ -22,6 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from audit.ledger.errors import (
@@ -31,7 +32,7 @@ from audit.ledger.errors import (
     TileMalformed,
     TilePathMalformed,
 )
-from audit.ledger.merkle import EMPTY_ROOT, HASH_SIZE, Node, cover, fold, perfect_root
+from audit.ledger.merkle import EMPTY_ROOT, HASH_SIZE, Node, cover, fold, node_hash, perfect_root
 from audit.ledger.record import RECORD_LIMIT
 
 TILE_HEIGHT = 8
@@ -268,23 +269,31 @@ class TileHashes:
 
     def read_hashes(self, nodes: Sequence[Node], /) -> list[bytes]:
         """Return the hash of each node. Raises OutsideTree, and TileMalformed for a short tile."""
-        wanted = {self._tile(node): b"" for node in nodes}
-        asked = list(wanted)
-        for tile, data in zip(asked, self.tiles.read_tiles(asked), strict=True):
+        tiles: dict[tuple[int, int], Tile] = {}
+        places = []
+        for node in nodes:
+            level, index, hashes = place_of(node)
+            at = level, index
+            if at not in tiles:
+                width = width_of(level=level, index=index, size=self.size)
+                tiles[at] = Tile(level=level, index=index, width=width)
+            if hashes.stop > tiles[at].width:
+                raise OutsideTree(
+                    asked=f"node {node.position} of level {node.level}", size=self.size
+                )
+            height = node.level % TILE_HEIGHT
+            places.append((at, height, hashes.start >> height))
+        within = dict(zip(tiles, self._read(list(tiles.values())), strict=True))
+        return [within[at][height][place] for at, height, place in places]
+
+    def _read(self, tiles: Sequence[Tile]) -> Iterator[list[list[bytes]]]:
+        for tile, data in zip(tiles, self.tiles.read_tiles(tiles), strict=True):
             if len(data) != tile.width * HASH_SIZE:
                 raise TileMalformed(
                     path=format_tile_path(tile),
                     reason=f"{len(data)} bytes, not {tile.width * HASH_SIZE}",
                 )
-            wanted[tile] = data
-        return [_subtree(wanted[self._tile(node)], node) for node in nodes]
-
-    def _tile(self, node: Node) -> Tile:
-        level, index, hashes = place_of(node)
-        width = width_of(level=level, index=index, size=self.size)
-        if hashes.stop > width:
-            raise OutsideTree(asked=f"node {node.position} of level {node.level}", size=self.size)
-        return Tile(level=level, index=index, width=width)
+            yield _levels_within(data)
 
 
 def place_of(node: Node) -> tuple[int, int, range]:
@@ -294,9 +303,16 @@ def place_of(node: Node) -> tuple[int, int, range]:
     return level, index, range(place, place + (1 << height))
 
 
-def _subtree(tile: bytes, node: Node) -> bytes:
-    hashes = place_of(node)[2]
-    return perfect_root([tile[each * HASH_SIZE : (each + 1) * HASH_SIZE] for each in hashes])
+# By content, so nothing can go stale. Neighbouring entries share a tile, and all entries share
+# those above, so most proofs hash next to nothing. A few MB at most.
+@lru_cache(maxsize=64)
+def _levels_within(tile: bytes) -> list[list[bytes]]:
+    """Return the hashes of a tile, then those of each tree level that it is the base of."""
+    levels = [[tile[at : at + HASH_SIZE] for at in range(0, len(tile), HASH_SIZE)]]
+    for _ in range(TILE_HEIGHT - 1):
+        below = iter(levels[-1])
+        levels.append([node_hash(left=left, right=right) for left, right in zip(below, below)])  # noqa: B905
+    return levels
 
 
 def encode_bundle(records: Iterable[bytes]) -> bytes:

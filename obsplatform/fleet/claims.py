@@ -1,4 +1,4 @@
-"""Days of the claims adjudicator: health claims of the Ohio plan, step by step, with PHI in them."""
+"""Days of the claims adjudicator: health claims of the Ohio plan, step by step, PHI in them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from obsplatform.fleet import agents, people
 from obsplatform.fleet.processing import CLAIMS
 from obsplatform.fleet.story import Story
+from obsplatform.fleet.work import Episodes
 
 _MEMBERS = 260
 _PROVIDERS = ("st-brigid-hospital", "lakeside-clinic")
@@ -129,7 +130,7 @@ class _Claim:
 
 
 def paid(story: Story) -> None:
-    """A claim that is paid."""
+    """Tell of a claim that is paid."""
     claim = _Claim(story)
     claim.open()
     claim.read()
@@ -141,7 +142,7 @@ def paid(story: Story) -> None:
 
 
 def routine(story: Story) -> None:
-    """A small claim: paid with the month's run, no money moves here."""
+    """Tell of a small claim: paid with the month's run, no money moves here."""
     claim = _Claim(story)
     claim.open()
     claim.read()
@@ -152,7 +153,7 @@ def routine(story: Story) -> None:
 
 
 def rejected(story: Story) -> None:
-    """A claim that the plan does not cover; a nurse has looked at it."""
+    """Tell of a claim that the plan does not cover; a nurse has looked at it."""
     claim = _Claim(story)
     claim.open()
     claim.read()
@@ -163,7 +164,7 @@ def rejected(story: Story) -> None:
 
 
 def retried(story: Story) -> None:
-    """The claims system stumbles; the step is tried again."""
+    """Tell how the claims system stumbles; the step is tried again."""
     claim = _Claim(story)
     claim.open()
     claim.workflow("step_started", "eligibility")
@@ -182,7 +183,7 @@ def retried(story: Story) -> None:
 
 
 def unreadable(story: Story) -> None:
-    """A scan that nobody can read is sent back."""
+    """Tell of a scan that nobody can read and that is sent back."""
     claim = _Claim(story)
     claim.workflow("started")
     claim.workflow("input_rejected", reason="the scan is blank on page 2", outcome="denied")
@@ -190,7 +191,7 @@ def unreadable(story: Story) -> None:
 
 
 def escalated(story: Story) -> None:
-    """A claim too odd for the agent goes to a nurse."""
+    """Tell of a claim too odd for the agent, which goes to a nurse."""
     claim = _Claim(story)
     claim.open()
     claim.read()
@@ -224,7 +225,12 @@ def sent_to_provider(story: Story) -> None:
     story.finish()
 
 
-EPISODES = (
-    (30, routine), (22, paid), (7, rejected), (6, retried), (4, unreadable), (4, escalated),
+EPISODES: Episodes = (
+    (30, routine),
+    (22, paid),
+    (7, rejected),
+    (6, retried),
+    (4, unreadable),
+    (4, escalated),
     (8, sent_to_provider),
-)  # fmt: skip
+)

@@ -6,6 +6,7 @@ from typing import Any
 
 from obsplatform.fleet import agents, people
 from obsplatform.fleet.story import Story
+from obsplatform.fleet.work import Episodes
 
 _REPOS = ("billing", "portal", "claims-core", "mobile-app", "infra")
 _FILES = (
@@ -73,7 +74,7 @@ def _loop(story: Story, repo: str, phase: str) -> None:
 
 
 def merged(story: Story) -> None:
-    """A change that a developer will review: pushed to a branch."""
+    """Tell of a change that a developer will review: pushed to a branch."""
     repo = _plan(story)
     for phase in ("act", "reflect")[: story.chance.randint(1, 2)]:
         _loop(story, repo, phase)
@@ -83,7 +84,7 @@ def merged(story: Story) -> None:
 
 
 def deployed(story: Story) -> None:
-    """A change that goes to production after the lead's yes."""
+    """Tell of a change that goes to production after the lead's yes."""
     repo = _plan(story)
     _loop(story, repo, "act")
     approval = story.approved(f"{repo} to production", people.LENA, agents.DEPLOY, within=2700)
@@ -93,7 +94,7 @@ def deployed(story: Story) -> None:
 
 
 def gave_up(story: Story) -> None:
-    """A ticket it could not do."""
+    """Tell of a ticket it could not do."""
     repo = _plan(story)
     _loop(story, repo, "act")
     story.tell(
@@ -107,7 +108,7 @@ def gave_up(story: Story) -> None:
 
 
 def looked_around(story: Story) -> None:
-    """A question about the code, answered from a read-only copy."""
+    """Answer a question about the code from a read-only copy."""
     story.start(run={"mode": "chat"})
     story.tell(
         "db.queried",
@@ -129,18 +130,27 @@ def tidied(story: Story) -> None:
 
 
 def stopped(story: Story) -> None:
-    """A developer stops it, and later it goes on from where it was."""
+    """Stop when a developer says so, and go on later from where it was."""
     repo = _plan(story)
     saved = ("checkpoint", f"ckpt-{story.word(6)}")
     story.tell("agent.checkpoint_saved", target=saved)
-    story.tell("agent.interrupted", target=("agent", story.agent.id), actor=people.RAVI,
-               reason="wrong branch")  # fmt: skip
+    story.tell(
+        "agent.interrupted",
+        target=("agent", story.agent.id),
+        actor=people.RAVI,
+        reason="wrong branch",
+    )
     story.wait(60, 900)
     story.tell("agent.checkpoint_loaded", target=saved)
     _loop(story, repo, "act")
     story.finish()
 
 
-EPISODES = (
-    (40, merged), (10, deployed), (8, gave_up), (22, looked_around), (6, tidied), (3, stopped),
-)  # fmt: skip
+EPISODES: Episodes = (
+    (40, merged),
+    (10, deployed),
+    (8, gave_up),
+    (22, looked_around),
+    (6, tidied),
+    (3, stopped),
+)

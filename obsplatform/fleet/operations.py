@@ -5,6 +5,7 @@ from __future__ import annotations
 from obsplatform.fleet import agents, people
 from obsplatform.fleet.processing import CARE
 from obsplatform.fleet.story import Story
+from obsplatform.fleet.work import Episodes
 
 _JOBS = ("invoice-run", "dunning", "report-cubes", "mail-queue", "search-index", "statements")
 
@@ -20,21 +21,29 @@ def cycle(story: Story) -> None:
         story.tell("task.started", target=("job", job), run=task)
         story.wait(3, 240)
         story.tell("task.completed", target=("job", job), run=task, duration_ms=story.elapsed())
-    story.tell("orchestration.cycled", target=("scheduler", "main"), duration_ms=story.elapsed(),
-               details={"jobs": len(jobs)})  # fmt: skip
+    story.tell(
+        "orchestration.cycled",
+        target=("scheduler", "main"),
+        duration_ms=story.elapsed(),
+        details={"jobs": len(jobs)},
+    )
     story.finish()
 
 
 def anonymized(story: Story) -> None:
-    """Closed files lose their names when their time is over."""
+    """Take the names out of closed files when their time is over."""
     story.start(run={"mode": "scheduled"})
-    story.use_data("data.anonymize", ("archive", f"closed-{story.word(4)}"), CARE,
-                   records=story.chance.randint(3, 60))  # fmt: skip
+    story.use_data(
+        "data.anonymize",
+        ("archive", f"closed-{story.word(4)}"),
+        CARE,
+        records=story.chance.randint(3, 60),
+    )
     story.finish()
 
 
 def purged(story: Story) -> None:
-    """Old files are destroyed, after a person allowed it."""
+    """Destroy old files, after a person allowed it."""
     story.start(run={"mode": "scheduled"})
     folder = f"archive/2019/{story.word(4)}"
     approval = story.approved(folder, people.YUKI, agents.PURGE, within=2000)
@@ -51,4 +60,4 @@ def triaged_mail(story: Story) -> None:
     story.finish()
 
 
-EPISODES = ((30, cycle), (4, anonymized), (2, purged), (12, triaged_mail))
+EPISODES: Episodes = ((30, cycle), (4, anonymized), (2, purged), (12, triaged_mail))

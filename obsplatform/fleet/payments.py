@@ -7,6 +7,7 @@ from typing import Any
 from obsplatform.fleet import agents, people
 from obsplatform.fleet.processing import PAYING
 from obsplatform.fleet.story import Story
+from obsplatform.fleet.work import Episodes
 
 
 def _step(story: Story, action: str, step: str | None = None, **blocks: Any) -> None:
@@ -26,12 +27,22 @@ def _check(story: Story) -> tuple[str, dict[str, Any]]:
     _step(story, "started")
     payee = _payee(story)
     amount = round(story.chance.lognormvariate(7.6, 1.1), 2)
-    story.use_data("data.read", ("invoice", f"AP-{story.chance.randint(10000, 99999)}"), PAYING,
-                   subjects=[payee], fields=4, purpose="pay_suppliers")  # fmt: skip
+    story.use_data(
+        "data.read",
+        ("invoice", f"AP-{story.chance.randint(10000, 99999)}"),
+        PAYING,
+        subjects=[payee],
+        fields=4,
+        purpose="pay_suppliers",
+    )
     fails = story.happens(0.01)
-    story.call_tool(agents.IBAN_CHECK, ("account", payee), outcome="error" if fails else "success",
-                    error="timeout" if fails else None,
-                    data={**PAYING.use(), "subject_ids": [payee]})  # fmt: skip
+    story.call_tool(
+        agents.IBAN_CHECK,
+        ("account", payee),
+        outcome="error" if fails else "success",
+        error="timeout" if fails else None,
+        data={**PAYING.use(), "subject_ids": [payee]},
+    )
     story.think(under=PAYING, subjects=[payee], tokens=(900, 120))
     story.decide(("payment", story.run_id), "require_approval")
     return payee, {"amount_eur": amount, "payments": story.chance.randint(1, 40)}
@@ -53,12 +64,17 @@ def paid(story: Story) -> None:
 
 
 def denied(story: Story) -> None:
-    """The accountant says no."""
+    """Tell how the accountant says no."""
     _, sums = _check(story)
     approval = story.request(story.run_id, agents.RELEASE, **sums)
     story.wait(300, 3000)
-    story.answer(approval, people.PAUL, agents.RELEASE, action="approval.denied",
-                 reason="the invoice has no order number")  # fmt: skip
+    story.answer(
+        approval,
+        people.PAUL,
+        agents.RELEASE,
+        action="approval.denied",
+        reason="the invoice has no order number",
+    )
     _step(story, "cancelled", reason="not approved")
     story.finish(outcome="denied")
 
@@ -82,32 +98,59 @@ def expired(story: Story) -> None:
 def reconciled(story: Story) -> None:
     """Statements are compared with what was sent."""
     story.start()
-    story.tell("api.called", target=("api", "nordbank/statements"), duration_ms=412.0)
-    story.use_data("data.read", ("statement", f"ST-{story.word(5)}"), PAYING, records=25,
-                   purpose="pay_suppliers")  # fmt: skip
+    lost = story.happens(0.02)
+    story.tell(
+        "api.called",
+        target=("api", "nordbank/statements"),
+        outcome="unknown" if lost else "success",
+        duration_ms=30_000.0 if lost else 412.0,
+    )
+    story.use_data(
+        "data.read",
+        ("statement", f"ST-{story.word(5)}"),
+        PAYING,
+        records=25,
+        purpose="pay_suppliers",
+    )
     story.tell("db.queried", target=("table", "ledger_lines"), duration_ms=38.4)
     story.finish()
 
 
 def compensated(story: Story) -> None:
-    """The bank takes it and sends it back: the booking is undone."""
+    """Tell how the bank takes it and sends it back: the booking is undone."""
     payee, sums = _check(story)
     approval = story.approved(story.run_id, people.INGRID, agents.RELEASE, within=1500)
     _step(story, "step_started", "release")
-    story.call_tool(agents.RELEASE, ("payment", story.run_id), approval=approval,
-                    outcome="failure", error="account_closed", details=sums)  # fmt: skip
-    _step(story, "step_failed", "release", outcome="failure",
-          error={"type": "account_closed", "message": "returned by the payee's bank"})  # fmt: skip
+    story.call_tool(
+        agents.RELEASE,
+        ("payment", story.run_id),
+        approval=approval,
+        outcome="failure",
+        error="account_closed",
+        details=sums,
+    )
+    _step(
+        story,
+        "step_failed",
+        "release",
+        outcome="failure",
+        error={"type": "account_closed", "message": "returned by the payee's bank"},
+    )
     story.wait(20, 200)
     _step(story, "compensated", details={"booking": "reversed", **sums})
     story.use_data("data.update", ("payee", payee), PAYING, subjects=[payee])
-    _step(story, "failed", outcome="failure", severity="medium",
-          error={"type": "account_closed", "message": "returned by the payee's bank"})  # fmt: skip
+    _step(
+        story,
+        "failed",
+        outcome="failure",
+        severity="medium",
+        error={"type": "account_closed", "message": "returned by the payee's bank"},
+    )
     story.finish(outcome="failure", error="account_closed")
 
 
 def bank_file(story: Story) -> None:
-    """The day's payments go to the bank, which is named as a recipient of the activity."""
+    """Send the day's payments to the bank, a named recipient of the activity."""
     story.start()
     story.use_data(
         "data.transfer",
@@ -122,6 +165,11 @@ def bank_file(story: Story) -> None:
     story.finish()
 
 
-EPISODES = (
-    (30, paid), (3, denied), (1, expired), (16, reconciled), (2, compensated), (5, bank_file),
-)  # fmt: skip
+EPISODES: Episodes = (
+    (30, paid),
+    (3, denied),
+    (1, expired),
+    (16, reconciled),
+    (2, compensated),
+    (5, bank_file),
+)

@@ -48,8 +48,22 @@ EDWIN = _person("edwin.c", "Privacy officer", "compliance", 812)
 HELEN = _person("helen.w", "Internal auditor", "audit", 911)
 
 PEOPLE = (
-    MIRA, JONAS, THEO, GRACE, LENA, RAVI, INGRID, PAUL, SOFIA, DARIO, YUKI, VERA, OMAR, NORA,
-    EDWIN, HELEN,
-)  # fmt: skip
+    MIRA,
+    JONAS,
+    THEO,
+    GRACE,
+    LENA,
+    RAVI,
+    INGRID,
+    PAUL,
+    SOFIA,
+    DARIO,
+    YUKI,
+    VERA,
+    OMAR,
+    NORA,
+    EDWIN,
+    HELEN,
+)
 PRIVILEGED = (LENA, DARIO, YUKI, VERA, INGRID)
 """Those whose sign-in needs a second factor."""

@@ -68,14 +68,22 @@ CLAIMS = Activity(
     id="pa-health-claims",
     purposes=("payment", "treatment", "operations"),
     classes=("pii", "phi"),
-    fields=("member_id", "name", "birth_date", "diagnosis_codes", "procedure_codes", "provider",
-            "charges", "coverage"),
+    fields=(
+        "member_id",
+        "name",
+        "birth_date",
+        "diagnosis_codes",
+        "procedure_codes",
+        "provider",
+        "charges",
+        "coverage",
+    ),
     subjects=("members of the Ohio health plan",),
     recipients=("cedar-health", "st-brigid-hospital", "lakeside-clinic"),
     legal_basis="contract",
     art9_condition="explicit_consent",
     high_risk=True,
-)  # fmt: skip
+)
 PAYING = Activity(
     id="pa-payments",
     purposes=("pay_claims", "pay_suppliers", "fraud_prevention"),

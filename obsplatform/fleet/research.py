@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from obsplatform.fleet import agents, people
 from obsplatform.fleet.story import Story
+from obsplatform.fleet.work import Episodes
 
 STORE = "research-notes"
-_PAGES = ("insurers.example/annual-report", "statistics.example/households",
-          "news.example/storm-damage", "regulator.example/circular")  # fmt: skip
+_PAGES = (
+    "insurers.example/annual-report",
+    "statistics.example/households",
+    "news.example/storm-damage",
+    "regulator.example/circular",
+)
 
 
 def _goal(story: Story) -> dict[str, str]:
@@ -22,20 +27,28 @@ def study(story: Story) -> None:
     story.start(run={"mode": "autonomous"})
     goal = _goal(story)
     story.think(tokens=(1500, 350))
-    story.tell("plan.created", target=("goal", goal["goal_id"]), run=goal,
-               plan={"quality": round(story.chance.betavariate(6, 2), 2), "steps": 4})  # fmt: skip
+    story.tell(
+        "plan.created",
+        target=("goal", goal["goal_id"]),
+        run=goal,
+        plan={"quality": round(story.chance.betavariate(6, 2), 2), "steps": 4},
+    )
     for _ in range(story.chance.randint(1, 4)):
         fails = story.happens(0.02)
-        story.call_tool(agents.BROWSE, ("page", story.chance.choice(_PAGES)),
-                        outcome="failure" if fails else "success",
-                        error="not_found" if fails else None)  # fmt: skip
+        story.call_tool(
+            agents.BROWSE,
+            ("page", story.chance.choice(_PAGES)),
+            outcome="failure" if fails else "success",
+            error="not_found" if fails else None,
+        )
         story.look_up()
     story.remember("memory.read", STORE)
     story.think(tokens=(14000, 1800))
     story.remember("memory.write", STORE)
     story.tell("file.written", target=("file", f"reports/{story.word(6)}.md"), duration_ms=12.0)
-    story.tell("goal.completed", target=("goal", goal["goal_id"]), run=goal,
-               duration_ms=story.elapsed())  # fmt: skip
+    story.tell(
+        "goal.completed", target=("goal", goal["goal_id"]), run=goal, duration_ms=story.elapsed()
+    )
     story.finish()
 
 
@@ -45,25 +58,34 @@ def figures(story: Story) -> None:
     story.call_tool(agents.PANEL, ("table", "answers"), details={"aggregated": True})
     story.call_tool(agents.SANDBOX, ("notebook", f"nb-{story.word(5)}"))
     story.think(tokens=(2600, 500))
-    story.tell("loop.completed", target=("run", story.run_id), run={"phase": "act"},
-               duration_ms=story.elapsed())  # fmt: skip
+    story.tell(
+        "loop.completed",
+        target=("run", story.run_id),
+        run={"phase": "act"},
+        duration_ms=story.elapsed(),
+    )
     story.finish()
 
 
 def dead_end(story: Story) -> None:
-    """A question without an answer."""
+    """Tell of a question without an answer."""
     story.start()
     goal = _goal(story)
     story.look_up()
     story.remember("memory.nothing_found", STORE)
-    story.tell("goal.failed", target=("goal", goal["goal_id"]), run=goal, outcome="failure",
-               error={"type": "not_found", "message": "no source says it"},
-               duration_ms=story.elapsed())  # fmt: skip
+    story.tell(
+        "goal.failed",
+        target=("goal", goal["goal_id"]),
+        run=goal,
+        outcome="failure",
+        error={"type": "not_found", "message": "no source says it"},
+        duration_ms=story.elapsed(),
+    )
     story.finish(outcome="failure", error="not_found")
 
 
 def injected(story: Story) -> None:
-    """A web page tries to give orders; the guardrail stops it."""
+    """Tell how a web page tries to give orders; the guardrail stops it."""
     story.start()
     story.call_tool(agents.BROWSE, ("page", "forum.example/thread-881"))
     story.tell(
@@ -79,12 +101,15 @@ def injected(story: Story) -> None:
 
 
 def notes_exported(story: Story) -> None:
-    """The team takes the quarter's notes out."""
+    """Tell how the team takes the quarter's notes out."""
     story.start()
     story.remember("memory.export", STORE)
-    story.tell("message.sent", target=("team", people.SOFIA.unit),
-               data={"classes": ["internal"], "recipient": "research-team"})  # fmt: skip
+    story.tell(
+        "message.sent",
+        target=("team", people.SOFIA.unit),
+        data={"classes": ["internal"], "recipient": "research-team"},
+    )
     story.finish()
 
 
-EPISODES = ((30, study), (24, figures), (5, dead_end), (1, injected), (1, notes_exported))
+EPISODES: Episodes = ((30, study), (24, figures), (5, dead_end), (1, injected), (1, notes_exported))

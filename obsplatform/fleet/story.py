@@ -87,12 +87,20 @@ class Story:
         self.version = agent.version_at(world.days_ago(at))
         self.replica = replica or f"{agent.id}-{chance.randint(1, agent.replicas)}"
         self.run_id = run or f"run-{self.word(10)}"
+        self._has_name = run is not None
         self.trace_id = self.word(32)
         self._root = self.word(16)
         self._has_root = False
         self.conversation: str | None = None
         self.case: dict[str, Any] = {}
         """Members of `case` that every act of this story carries beside its own."""
+
+    def named(self, prefix: str) -> str:
+        """Return the story's name for use as a case's, making one when it was given none."""
+        if not self._has_name:
+            self.run_id = f"{prefix}-{self.word(5)}"
+            self._has_name = True
+        return self.run_id
 
     # --- Chance and time ---
 
@@ -209,9 +217,16 @@ class Story:
         """Call the chat model with about so many tokens in and out."""
         model = model or self.agent.chat_at(self.world.days_ago(self.at))
         return self._model_call(
-            "llm.call", model, tokens, under=under, subjects=subjects, outcome=outcome,
-            error=error, finish=finish, **blocks,
-        )  # fmt: skip
+            "llm.call",
+            model,
+            tokens,
+            under=under,
+            subjects=subjects,
+            outcome=outcome,
+            error=error,
+            finish=finish,
+            **blocks,
+        )
 
     def look_up(self, *, under: Activity | None = None, subjects: Sequence[str] = ()) -> None:
         """Embed a question and retrieve passages for it."""

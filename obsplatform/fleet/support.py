@@ -5,6 +5,7 @@ from __future__ import annotations
 from obsplatform.fleet import agents, people
 from obsplatform.fleet.processing import CARE
 from obsplatform.fleet.story import Story
+from obsplatform.fleet.work import Episodes
 
 STORE = "support-memory"
 _CUSTOMERS = 420
@@ -35,8 +36,13 @@ def _greet(story: Story) -> str:
 
 def _reply(story: Story, customer: str, *, tokens: tuple[int, int] = (2100, 260)) -> None:
     if story.happens(0.006):
-        story.think(tokens=tokens, under=CARE, subjects=[customer], outcome="error",
-                    error=story.chance.choice(("rate_limited", "provider_unavailable")))  # fmt: skip
+        story.think(
+            tokens=tokens,
+            under=CARE,
+            subjects=[customer],
+            outcome="error",
+            error=story.chance.choice(("rate_limited", "provider_unavailable")),
+        )
         story.wait(2, 12)
     story.think(tokens=tokens, under=CARE, subjects=[customer])
     _send(story, customer)
@@ -133,13 +139,18 @@ def refund(story: Story) -> None:
 
 
 def refund_denied(story: Story) -> None:
-    """A person says no, and nothing is paid."""
+    """Tell how a person says no, and nothing is paid."""
     customer = _greet(story)
     order = f"INV-{story.chance.randint(100000, 999999)}"
     approval = story.request(order, agents.REFUND, amount_eur=640.0)
     story.wait(200, 2400)
-    story.answer(approval, people.MIRA, agents.REFUND, action="approval.denied",
-                 reason="the invoice was refunded in spring already")  # fmt: skip
+    story.answer(
+        approval,
+        people.MIRA,
+        agents.REFUND,
+        action="approval.denied",
+        reason="the invoice was refunded in spring already",
+    )
     _reply(story, customer)
     story.finish()
 
@@ -202,8 +213,14 @@ def refused(story: Story) -> None:
     customer = _greet(story)
     other = _customer(story)
     operation = f"op-{story.word(12)}"
-    story.decide(("customer", other), "deny", reason="not the caller's own file",
-                 operation=operation, data={"subject_ids": [other]}, severity="low")  # fmt: skip
+    story.decide(
+        ("customer", other),
+        "deny",
+        reason="not the caller's own file",
+        operation=operation,
+        data={"subject_ids": [other]},
+        severity="low",
+    )
     story.use_data(
         "data.read",
         ("customer", other),
@@ -220,7 +237,7 @@ def refused(story: Story) -> None:
 
 
 def leaked_card(story: Story) -> None:
-    """A customer types a card number; the guardrail takes it out."""
+    """Tell how a customer types a card number; the guardrail takes it out."""
     customer = _greet(story)
     story.tell(
         "guardrail.triggered",
@@ -234,12 +251,20 @@ def leaked_card(story: Story) -> None:
 
 
 def consented(story: Story) -> None:
-    """A customer joins the survey panel, and the panel's entry is made under that consent."""
+    """Tell how a customer joins the survey panel and says yes to it."""
     customer = _greet(story)
-    consent = {"consent_id": f"cons-{story.word(6)}", "subject_ids": [customer],
-               "purpose": "market_research", "notice_version": "2026-03"}  # fmt: skip
-    story.tell("consent.given", target=("consent", consent["consent_id"]), actor=people.JONAS,
-               data=consent)  # fmt: skip
+    consent_id = f"cons-{story.word(6)}"
+    story.tell(
+        "consent.given",
+        target=("consent", consent_id),
+        actor=people.JONAS,
+        data={
+            "consent_id": consent_id,
+            "subject_ids": [customer],
+            "purpose": "market_research",
+            "notice_version": "2026-03",
+        },
+    )
     _reply(story, customer)
     story.finish()
 
@@ -247,7 +272,15 @@ def consented(story: Story) -> None:
 _FIRST = ("Ada", "Bela", "Carla", "Deniz", "Elif", "Finn", "Greta", "Hugo", "Ines", "Jakob")
 _LAST = ("Brandt", "Costa", "Dahl", "Engel", "Faber", "Grau", "Holm", "Iversen", "Jansen")
 
-EPISODES = (
-    (40, question), (28, status), (16, refund), (2, refund_denied), (6, moved), (3, new_customer),
-    (6, handed_over), (3, refused), (1, leaked_card), (1, consented),
-)  # fmt: skip
+EPISODES: Episodes = (
+    (40, question),
+    (28, status),
+    (16, refund),
+    (2, refund_denied),
+    (6, moved),
+    (3, new_customer),
+    (6, handed_over),
+    (3, refused),
+    (1, leaked_card),
+    (1, consented),
+)

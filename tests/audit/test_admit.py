@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import settings as chance
 from hypothesis import strategies as st
 
-from audit import admit
 from audit.admit import Bucket, NotNow, admit_events, admit_request, forget_limits
 from audit.append import append_pending
 from audit.auth import KeyGrant
@@ -209,18 +208,18 @@ def test_duplicates_and_yesterdays_events_use_up_no_quota(grant: KeyGrant, ledge
 
 # --- Our own health -------------------------------------------------------------------------------
 
-Usage = namedtuple("Usage", "total used free")  # noqa: PYI024  (as shutil gives it)
+Usage = namedtuple("Usage", "total used free")
 
 
 def test_nothing_is_taken_in_with_less_than_a_tenth_of_the_disk_free(
     grant: KeyGrant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admit.shutil, "disk_usage", lambda _path: Usage(1000, 901, 99))
+    monkeypatch.setattr("audit.admit.shutil.disk_usage", lambda _path: Usage(1000, 901, 99))
     told = refusal(admit_request, grant)
     assert (told.status, told.code) == (503, "disk-full")
 
     forget_limits()
-    monkeypatch.setattr(admit.shutil, "disk_usage", lambda _path: Usage(1000, 900, 100))
+    monkeypatch.setattr("audit.admit.shutil.disk_usage", lambda _path: Usage(1000, 900, 100))
     admit_request(grant)
 
 

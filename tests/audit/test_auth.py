@@ -71,10 +71,11 @@ def new_key(ledger: Ledger, *scopes: str, **options: Any) -> tuple[AgentKey, str
 def test_ten_thousand_made_up_tokens_cost_no_query(database: None) -> None:
     chance = random.Random(7)
     letters = string.ascii_letters + string.digits
-    tokens = ["".join(chance.choices(string.printable, k=chance.randrange(90))) for _ in range(5000)]
+    tokens = [
+        "".join(chance.choices(string.printable, k=chance.randrange(90))) for _ in range(5000)
+    ]
     tokens += [
-        "obs_live_"
-        + "_".join("".join(chance.choices(letters, k=length)) for length in (8, 43, 6))
+        "obs_live_" + "_".join("".join(chance.choices(letters, k=length)) for length in (8, 43, 6))
         for _ in range(5000)
     ]
 
@@ -170,7 +171,10 @@ def test_a_well_formed_key_that_nobody_made_is_unknown(ledger: Ledger) -> None:
     for forged in (stranger, f"{body}_{auth._checksum(body)}"):
         assert refused(f"Bearer {forged}") == (401, "key-unknown")
     assert ask(f"Bearer {token}").key_id == key.key_id
-    assert refused(f"Bearer {body}_{auth._checksum(body)}") == (401, "key-unknown")  # remembered now
+    assert refused(f"Bearer {body}_{auth._checksum(body)}") == (
+        401,
+        "key-unknown",
+    )  # remembered now
 
 
 def test_a_second_request_within_two_seconds_costs_no_query(ledger: Ledger) -> None:
@@ -244,7 +248,7 @@ def test_a_scope_opens_its_own_door_and_no_other(ledger: Ledger, held: str) -> N
     require_scope(grant, *SCOPES)
 
 
-# --- Use, making, revoking --------------------------------------------------------------------------
+# --- Use, making, revoking ------------------------------------------------------------------------
 
 
 def test_the_last_use_is_written_once_a_minute(

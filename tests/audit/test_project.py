@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import psycopg
@@ -33,7 +33,7 @@ class Tally:
     """A projection of two columns, to see that nothing here knows of agents."""
 
     name: ClassVar[str] = "tally"
-    tables: ClassVar[tuple[str, ...]] = ("audit_keyusage",)
+    tables: ClassVar[Sequence[str]] = ("audit_keyusage",)
 
     def apply(self, cursor: psycopg.Cursor[Any], ledger_id: int, batch: Batch) -> None:
         cursor.execute(
@@ -51,10 +51,8 @@ def registry() -> AgentRegistry:
 
 def registry_rows(ledger: Ledger) -> list[Any]:
     """Return every row of the registry, every column."""
-    return [
-        rows(f"SELECT to_jsonb(t)::text FROM {table} AS t WHERE ledger_id = %s ORDER BY 1", (ledger.id,))
-        for table in AgentRegistry.tables
-    ]  # fmt: skip
+    statement = "SELECT to_jsonb(t)::text FROM {} AS t WHERE ledger_id = %s ORDER BY 1"
+    return [rows(statement.format(table), (ledger.id,)) for table in AgentRegistry.tables]
 
 
 def agents(*ids: str, **fields: Any) -> list[dict[str, Any]]:
@@ -70,9 +68,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- The agent registry ---------------------------------------------------------------------------
 
 
-def test_the_registry_says_what_the_entries_show(
-    ledger: Ledger, registry: AgentRegistry
-) -> None:
+def test_the_registry_says_what_the_entries_show(ledger: Ledger, registry: AgentRegistry) -> None:
     chain(
         ledger,
         [
@@ -135,9 +131,7 @@ def test_the_same_rows_come_out_however_the_entries_are_cut(
     assert one_by_one == registry_rows(ledger)
 
 
-def test_the_platforms_own_entries_make_no_agent(
-    ledger: Ledger, registry: AgentRegistry
-) -> None:
+def test_the_platforms_own_entries_make_no_agent(ledger: Ledger, registry: AgentRegistry) -> None:
     chain(ledger, [make_event(agent={"id": "platform", "version": "1"})], sender=GOVERNANCE)
 
     assert catch_up(ledger.id, registry) == 1
@@ -221,9 +215,7 @@ def test_a_cursor_that_another_process_holds_is_left_to_it(
     worker = as_role("worker")
 
     with worker.transaction():
-        worker.execute(
-            "SELECT FROM audit_projection WHERE ledger_id = %s FOR UPDATE", (ledger.id,)
-        )
+        worker.execute("SELECT FROM audit_projection WHERE ledger_id = %s FOR UPDATE", (ledger.id,))
         assert catch_up(ledger.id, registry) == 0
 
     assert catch_up(ledger.id, registry) == 1

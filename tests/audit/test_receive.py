@@ -24,6 +24,7 @@ from audit.models import Inbox, Ledger, Quarantine, SubjectKey
 from audit.quarantine import CONFLICT
 from audit.receive import Incoming, Receipt, Sender, new_event_id, receive, receive_own
 from audit.redact import REPLACEMENT
+from tests.audit.test_verify import AsRole
 from tests.conftest import EVENTS, GOVERNANCE, chain, entries, make_event, post
 
 
@@ -165,9 +166,13 @@ def test_ids_of_one_ledger_mean_nothing_in_another(ledger: Ledger) -> None:
 
 
 def test_events_are_lost_together_with_the_callers_transaction(ledger: Ledger) -> None:
-    with pytest.raises(KeyboardInterrupt), transaction.atomic():
-        post(ledger, [make_event(data={"subject_ids": ["carol"]})])
-        raise KeyboardInterrupt
+    def break_off() -> None:
+        with transaction.atomic():
+            post(ledger, [make_event(data={"subject_ids": ["carol"]})])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
 
     assert stored(ledger) == []
     assert not SubjectKey.objects.filter(ledger=ledger).exists()
@@ -313,6 +318,23 @@ def test_a_digest_tells_nothing_without_the_key_and_differs_between_ledgers(
     assert sha256(rfc8785.dumps(event)).hexdigest() not in {here.digest, there.digest}
 
 
+def test_with_a_subjects_key_goes_the_digest_of_its_personal_data_and_no_other(
+    ledger: Ledger, as_role: AsRole
+) -> None:
+    """Else a digest that stays for ever would let anyone with its key try names until one fits."""
+    personal, plain = make_event(**PERSONAL), make_event(data={"subject_ids": ["carol"]})
+    before = post(ledger, [personal, plain])
+    as_role("owner").execute(
+        "UPDATE audit_subjectkey SET lookup = NULL, wrapped = NULL WHERE ledger_id = %s",
+        (ledger.id,),
+    )
+
+    after = post(ledger, [personal, plain])
+
+    assert before[0].digest != after[0].digest
+    assert before[1].digest == after[1].digest
+
+
 def test_a_duplicate_is_told_the_hash_of_the_event_that_is_kept(ledger: Ledger) -> None:
     """`personal` is encrypted under a new nonce each time; the bytes of a retry are dropped."""
     event = make_event(**PERSONAL)
@@ -337,8 +359,8 @@ def test_the_record_says_who_sent_it(ledger: Ledger) -> None:
         Sender(via="api", scope="events", scopes=EVENTS.scopes, key="oldkey01", backfill=True),
         Sender(via="admin", scope="governance", scopes=GOVERNANCE.scopes, user="Alice"),
     ]
-    for each in senders:
-        post(ledger, [make_event()], sender=each)
+    for sender in senders:
+        post(ledger, [make_event()], sender=sender)
     receive_one(ledger, Incoming(raw=json.dumps(make_event()).encode(), source_id="order ☃ 7"))
     receive_own(ledger, "audit.config_changed")
     receive_own(ledger, "audit.config_changed", by="Bob")
@@ -389,7 +411,7 @@ def test_an_act_of_the_platform_is_an_event_like_any_other(ledger: Ledger) -> No
     assert event["actor"] == {"type": "system", "id": "platform"}
 
 
-# --- What must never be stored ----------------------------------------------------------------------
+# --- What must never be stored --------------------------------------------------------------------
 
 SECRETS = {
     "details": {

@@ -199,9 +199,7 @@ def test_requests_that_make_the_same_new_subjects_at_once_agree(ledger: Ledger) 
         finally:
             connections.close_all()
 
-    threads = [
-        threading.Thread(target=ask, args=(names[:: 1 if n % 2 else -1],)) for n in range(4)
-    ]
+    threads = [threading.Thread(target=ask, args=(names[:: 1 if n % 2 else -1],)) for n in range(4)]
     for each in threads:
         each.start()
     for each in threads:

@@ -441,7 +441,8 @@ def test_a_perfect_forgery_by_a_superuser_is_what_the_note_warns_of(
     [
         ("DELETE FROM audit_eventkey WHERE ledger_id = %s AND seq = 2", 2, "event key"),
         (
-            "UPDATE audit_eventkey SET event_id = gen_random_uuid() WHERE ledger_id = %s AND seq = 2",
+            "UPDATE audit_eventkey SET event_id = gen_random_uuid() "
+            "WHERE ledger_id = %s AND seq = 2",
             2,
             "event key",
         ),

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from tests.conftest import make_event
 
 ANSWER_SECONDS = 20  # then a request counts as unknown
+TAKEN_SECONDS = 300  # a bound against hanging: the supervisor pauses up to 30 s, again and again
 _PAUSES = (0.02, 0.2)  # seconds between two tries of the same events
 _GAPS = (0.0, 0.05)  # seconds between two batches
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -58,7 +59,7 @@ class Agent:
         self.attempts: list[Attempt] = []
 
     def deliver(
-        self, events: Sequence[dict[str, Any]], *, within: float = 90, query: str = ""
+        self, events: Sequence[dict[str, Any]], *, within: float = TAKEN_SECONDS, query: str = ""
     ) -> Attempt:
         """Send the events until they are acknowledged. AssertionError after so many seconds."""
         body = b"\n".join(json.dumps(event).encode() for event in events)

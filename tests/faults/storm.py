@@ -15,7 +15,7 @@ from tests.faults.targets import Target, eventually, kill
 
 Victims: TypeAlias = Mapping[str, tuple[int, Callable[[], list[Mark]]]]
 """What may be killed: by kind, its weight and what finds its processes now."""
-CHAINED_SECONDS = 90  # a bound against hanging, no claim about speed
+CHAINED_SECONDS = 300  # a bound against hanging, no claim about speed
 _LONGEST_CALM = 0.4  # seconds before the next kill
 _KILLED_AGAIN = 0.2  # how often the next kill does not wait for the recovery
 

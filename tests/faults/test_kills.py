@@ -41,8 +41,10 @@ def test_killing_postgres_loses_nothing(
     tell: Callable[[str], None],
 ) -> None:
     victims: Victims = {
+        # Rare, as the supervisor starts it again after a pause of 1, 2, … 30 s.
         "postmaster": (1, lambda: target.any_of("postgres")),
-        "backend": (6, lambda: target.below("postgres")),  # each crashes the whole server
+        # Any of its children: each death makes the whole server recover from its log.
+        "backend": (20, lambda: target.below("postgres")),
     }
     _endure(target, agent, victims, rounds=rounds, chance=chance, tell=tell)
 
@@ -56,7 +58,7 @@ def test_killing_the_web_server_in_the_middle_of_requests_loses_nothing(
 ) -> None:
     victims: Victims = {
         "granian": (1, lambda: target.any_of("web")),
-        "granian's worker": (3, lambda: target.below("web")),
+        "granian's worker": (8, lambda: target.below("web")),
     }
     _endure(target, agent, victims, rounds=rounds, chance=chance, tell=tell)
 
@@ -70,7 +72,7 @@ def test_killing_the_writers_loses_nothing_and_chains_nothing_twice(
 ) -> None:
     victims: Victims = {
         "Celery": (1, lambda: target.any_of("worker")),
-        "Celery's child": (3, lambda: target.below("worker")),
+        "Celery's child": (8, lambda: target.below("worker")),
         "append loop": (1, lambda: target.any_of("append")),
     }
     _endure(target, agent, victims, rounds=rounds, chance=chance, tell=tell)
