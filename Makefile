@@ -11,10 +11,10 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
 $(VENV)/made: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("obsplatform needs Python 3.11 or newer, this is %d.%d; say which one to use: make PYTHON=python3.12 ..." % sys.version_info[:2])' && $(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --disable-pip-version-check --quiet --no-deps --require-hashes -r requirements.lock && touch $@
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("obsplatform needs Python 3.11 or newer, this is %d.%d; say which one to use: make PYTHON=python3.12 ..." % sys.version_info[:2])' && echo "Making the environment in $(VENV) (once, about a minute) ..." && $(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --disable-pip-version-check -qq --no-deps --require-hashes -r requirements.lock && touch $@
 
 demo: $(VENV)/made ## start everything with demo data and print address, user, password, key
-	@$(RUN) manage.py up --demo
+	@OBS_LOG_LEVEL=$${OBS_LOG_LEVEL:-WARNING} $(RUN) manage.py up --demo
 
 run: $(VENV)/made ## the same without demo data
 	@$(RUN) manage.py up

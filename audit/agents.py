@@ -1,5 +1,6 @@
-"""The agent registry: which agents and versions the entries of a ledger show, and what each did
-by day. A projection.
+"""The agent registry: what the entries of a ledger show of its agents. A projection.
+
+Which agents there are, which versions of them, and what each did by day.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ VALUES (%s, %s, %s, %s, %s::text[], %s, %s, %s, %s::timestamptz, %s::timestamptz
 ON CONFLICT (ledger_id, agent_id) DO UPDATE
 SET name = coalesce(nullif(excluded.name, ''), a.name),
     owner = coalesce(nullif(excluded.owner, ''), a.owner),
-    environments = ARRAY(SELECT DISTINCT e FROM unnest(a.environments || excluded.environments) AS e ORDER BY e),
+    environments = ARRAY(
+        SELECT DISTINCT e FROM unnest(a.environments || excluded.environments) AS e ORDER BY e
+    ),
     is_registered = a.is_registered OR excluded.is_registered,
     last_seq = excluded.last_seq,
     first_seen = least(a.first_seen, excluded.first_seen),
@@ -86,7 +89,8 @@ SET name = coalesce(nullif(excluded.name, ''), a.name),
     failures = a.failures + excluded.failures
 """
 _UPSERT_VERSION = """
-INSERT INTO audit_agentversion AS v (ledger_id, agent_id, version, first_seq, first_seen, last_seq, entries)
+INSERT INTO audit_agentversion AS v
+    (ledger_id, agent_id, version, first_seq, first_seen, last_seq, entries)
 VALUES (%s, %s, %s, %s, %s::timestamptz, %s, %s)
 ON CONFLICT (ledger_id, agent_id, version) DO UPDATE
 SET last_seq = excluded.last_seq,

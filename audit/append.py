@@ -64,17 +64,25 @@ WHERE i.ledger_id = %(ledger)s
   AND i.id <= taken.last
 ORDER BY i.id
 """
+# Row by row, then id by id: each OFFSET 0 keeps the planner from turning the order round, which
+# with a long inbox means to look up every id that waits, and with young statistics the whole index.
 _KNOWN = """
 SELECT k.event_id, k.digest
-FROM unnest(%s::tid[]) AS t(row_id)
-JOIN audit_inbox AS i ON i.ctid = t.row_id AND i.ledger_id = %s
-CROSS JOIN unnest(i.event_ids) AS u(event_id),
+FROM unnest(%s::tid[]) AS t(row_id),
+     LATERAL (
+         SELECT event_ids
+         FROM audit_inbox
+         WHERE ctid = t.row_id
+           AND ledger_id = %s
+         OFFSET 0
+     ) AS i,
+     LATERAL unnest(i.event_ids) AS u(event_id),
      LATERAL (
          SELECT event_id, digest
          FROM audit_eventkey
          WHERE ledger_id = %s
            AND event_id = u.event_id
-         OFFSET 0  -- keeps the planner from reading the whole index when statistics are young
+         OFFSET 0
      ) AS k
 """
 _DELETE = "DELETE FROM audit_inbox WHERE ledger_id = %s AND ctid = ANY(%s::tid[])"
@@ -256,7 +264,11 @@ def _take(
     waiting: list[_Waiting] = []
     unreadable: list[tuple[_Waiting, str]] = []
     posts: list[_Post] = []
-    for row in rows(_TAKE, {"ledger": ledger_id, "batch": batch}):
+    with raw_cursor() as cursor:
+        # Planned anew each time: a plan kept for any batch sorts the whole inbox for the oldest.
+        cursor.execute(_TAKE, {"ledger": ledger_id, "batch": batch}, prepare=False, binary=True)
+        taken = cursor.fetchall()
+    for row in taken:
         (
             row_id,
             received_at,

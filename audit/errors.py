@@ -52,3 +52,14 @@ class AuthRefused(AuditError):
         self.status = status
         self.code = code
         self.message = message
+
+
+class RunStopped(AuditError):
+    """A verification ended before its end: it was cancelled, or another worker has taken it."""
+
+
+class NotSettled(AuditError):
+    """What is in quarantine stays as it is: it was settled before, or cannot be replayed.
+
+    The text says which, and the way out; it never holds content of the event.
+    """

@@ -1,6 +1,7 @@
 """Keep what was accepted and cannot be chained. Nothing here is ever deleted.
 
 Called by receive.py and append.py inside their transactions. Telling about it: announce.py.
+What a person does about it: settle.py.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ CONFLICT = "the id is taken by an event with other content"
 
 _PUT = """
 INSERT INTO audit_quarantine
-    (ledger_id, received_at, event_id, digest, reason, error, key_id, source, source_id, request_id, traceparent, event)
+    (ledger_id, received_at, event_id, digest, reason, error, key_id, source, source_id, request_id,
+     traceparent, event)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (ledger_id, event_id, digest) DO NOTHING
+ON CONFLICT (ledger_id, event_id, digest) DO UPDATE
+SET state = 'open'  -- it was replayed and cannot be chained this time either
+WHERE audit_quarantine.state = 'replayed'
 """
 
 
@@ -41,5 +45,8 @@ class Misfit:
 
 
 def quarantine(cursor: psycopg.Cursor[Any], misfit: Misfit) -> None:
-    """Keep one event in the caller's transaction; the same event a second time changes nothing."""
+    """Keep one event in the caller's transaction; the same event a second time changes nothing.
+
+    But one that came back from a replay is open again.
+    """
     cursor.execute(_PUT, astuple(misfit))

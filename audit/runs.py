@@ -1,38 +1,279 @@
-"""Run a verification and keep what it found as a row, and where it matters as an entry.
+"""Ask for verifications, run them, and keep what they found: a row always, an entry if it matters.
 
 A run by hand and the nightly one leave an entry; the others only when they find something new,
-since a run that made an entry each time would feed itself. What is checked: verify.py.
+since a run that made an entry each time would feed itself. A run that was asked for waits as a
+row: a Celery task takes it, and with Redis down the append loop does. One worker has it at a time,
+says at most each second how far it is, and can be stopped; whoever takes it next goes on from
+there. What is checked: verify.py. Rows: audit/sql/0004_verification_queue.sql.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+import structlog
+from django.db import transaction
 from django.db.models import Max
-from django.utils import timezone
 
+from audit import bell
 from audit.database import rows
+from audit.errors import RunStopped
 from audit.models import Head, Ledger, Verification
 from audit.receive import receive_own
-from audit.verify import Progress, Report, Result, verify
+from audit.verify import Fault, Progress, Report, Result, verify_stepwise
+
+log = structlog.get_logger(__name__)
 
 Kind: TypeAlias = Literal["new", "sample", "nightly", "manual"]
 
 SAMPLE = 1000
 """Consecutive entries of a random sample."""
 
+GRACE = 2.0
+"""Seconds that a run waits for a Celery worker before the append loop takes it."""
+
+_SAY_EVERY = 1.0  # seconds between two notes of how far a run is
+_RESUMED = ("manual", "nightly")  # the others come again by themselves within a minute
 _OUTCOMES: dict[Result, str] = {
     "intact": "success",
     "tampered": "failure",
     "not_proven": "unknown",
 }
-_START = """
-INSERT INTO audit_verification (ledger_id, kind, requested_by, from_seq, to_seq, started_at)
-VALUES (%s, %s, %s, %s, %s, clock_timestamp())
+_ASK = """
+INSERT INTO audit_verification (ledger_id, kind, state, requested_by, from_seq, to_seq, started_at)
+VALUES (%s, %s, 'queued', %s, %s, %s, clock_timestamp())
 RETURNING id
 """
+_START = """
+INSERT INTO audit_verification
+    (ledger_id, kind, requested_by, from_seq, to_seq, started_at, attempt, attempt_at, seen_at)
+SELECT %s, %s, %s, %s, %s, moment, 1, moment, moment
+FROM clock_timestamp() AS moment
+RETURNING id
+"""
+# Never one that has a result: what a run found is not looked for again under its number.
+_TAKE = """
+UPDATE audit_verification AS run
+SET state = 'running',
+    attempt = run.attempt + 1,
+    attempt_at = clock_timestamp(),
+    attempt_from = run.checked,
+    seen_at = clock_timestamp(),
+    finished_at = NULL,
+    note = ''
+FROM (
+    SELECT ledger_id, id
+    FROM audit_verification
+    WHERE state = 'queued'
+      AND result IS NULL
+      AND (%(ledger)s::int IS NULL OR ledger_id = %(ledger)s)
+      AND started_at <= clock_timestamp() - make_interval(secs => %(waited)s)
+    ORDER BY ledger_id, id
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED
+) AS next
+WHERE run.ledger_id = next.ledger_id
+  AND run.id = next.id
+RETURNING run.ledger_id, run.id, run.attempt, run.kind, run.requested_by, run.from_seq, run.to_seq,
+    run.next_seq, run.checked, run.broken, run.bad_seq, run.bad_field, run.expected, run.found
+"""
+# Each of these writes only while the run is still this worker's.
+_SAY = """
+UPDATE audit_verification
+SET seen_at = clock_timestamp(), to_seq = %s, checked = %s, next_seq = %s, broken = %s,
+    bad_seq = %s, bad_field = %s, expected = %s, found = %s
+WHERE ledger_id = %s
+  AND id = %s
+  AND attempt = %s
+  AND state = 'running'
+RETURNING id
+"""
+_FINISH = """
+UPDATE audit_verification
+SET state = 'done', finished_at = clock_timestamp(), to_seq = %s, checked = %s, result = %s,
+    broken = %s, bad_seq = %s, bad_field = %s, expected = %s, found = %s, note = %s
+WHERE ledger_id = %s
+  AND id = %s
+  AND attempt = %s
+  AND state = 'running'
+RETURNING id
+"""
+_FAIL = """
+UPDATE audit_verification
+SET state = 'failed', finished_at = clock_timestamp(), note = %s
+WHERE ledger_id = %s
+  AND id = %s
+  AND attempt = %s
+  AND state = 'running'
+RETURNING id
+"""
+_CANCEL = """
+UPDATE audit_verification
+SET state = 'cancelled', cancelled_by = %s, finished_at = clock_timestamp()
+WHERE ledger_id = %s
+  AND id = %s
+  AND state IN ('queued', 'running')
+  AND result IS NULL
+RETURNING checked
+"""
+_RESUME = """
+UPDATE audit_verification
+SET state = 'queued'
+WHERE ledger_id = %s
+  AND id = %s
+  AND result IS NULL
+  AND kind = ANY(%s)
+  AND (
+      state IN ('cancelled', 'failed')
+      OR (
+          state = 'running'
+          AND coalesce(seen_at, started_at) < clock_timestamp() - make_interval(secs => %s)
+      )
+  )
+RETURNING id
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """A run in the hands of one worker."""
+
+    ledger: Ledger
+    id: int
+    attempt: int
+    """Which taking of the run this is; an older one may write nothing."""
+    kind: Kind
+    requested_by: str
+    from_seq: int
+    to_seq: int | None
+    """None until the head has been looked at."""
+    after: Progress | None = None
+    """How far an earlier attempt came."""
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Return what names this attempt in the table."""
+        return self.ledger.id, self.id, self.attempt
+
+
+# --- Asking, cancelling, resuming -----------------------------------------------------------------
+
+
+def ask_for_run(
+    ledger: Ledger,
+    *,
+    kind: Kind = "manual",
+    requested_by: str = "",
+    from_seq: int = 0,
+    to_seq: int | None = None,
+) -> int:
+    """Put a run into the queue and return its number.
+
+    It is a row when this returns and will be run, whatever Redis does.
+    """
+    ((run_id,),) = rows(
+        _ASK, (ledger.id, kind, requested_by, from_seq, -1 if to_seq is None else to_seq)
+    )
+    transaction.on_commit(lambda: bell.ring(ledger.id, task="audit.verify_run"))
+    return int(run_id)
+
+
+def unfinished_run(ledger: Ledger, *, kind: Kind) -> Verification | None:
+    """Return the run of this kind that waits or goes on; None when there is none."""
+    unfinished = Verification.objects.filter(
+        ledger=ledger, kind=kind, state__in=("queued", "running")
+    )
+    return unfinished.order_by("-id").first()
+
+
+def is_any_queued(ledger: Ledger) -> bool:
+    """Tell whether a run waits for a worker."""
+    return Verification.objects.filter(ledger=ledger, state="queued").exists()
+
+
+def cancel_run(ledger: Ledger, run_id: int, *, by: str) -> bool:
+    """Stop a run; its worker notices at its next sign. False when it had ended before.
+
+    Leaves an entry, since a verification that somebody stopped is something to know.
+    """
+    with transaction.atomic():
+        stopped = rows(_CANCEL, (by, ledger.id, run_id))
+        for (checked,) in stopped:
+            receive_own(
+                ledger,
+                "audit.chain_verified",
+                by=by,
+                outcome="unknown",
+                target={"type": "ledger", "id": ledger.name},
+                details={"result": "cancelled", "checked": checked, "run": run_id},
+            )
+    return bool(stopped)
+
+
+def resume_run(ledger: Ledger, run_id: int) -> bool:
+    """Put a run that was cancelled, failed or lost its worker back into the queue.
+
+    It goes on from what it said last. False when there is nothing to resume.
+    """
+    found = rows(_RESUME, (ledger.id, run_id, list(_RESUMED), Verification.STALLED_AFTER))
+    if found:
+        transaction.on_commit(lambda: bell.ring(ledger.id, task="audit.verify_run"))
+    return bool(found)
+
+
+# --- Working --------------------------------------------------------------------------------------
+
+
+def work_through_queue(ledger: Ledger) -> int:
+    """Run what waits for this ledger, one after the other, and return how many runs were taken."""
+    taken = 0
+    while (run := _take(ledger_id=ledger.id, waited=0.0)) is not None:
+        taken += 1
+        for _ in work(run):
+            pass
+    return taken
+
+
+def work_a_step(going: Iterator[object] | None) -> Iterator[object] | None:
+    """Check one chunk of a run that no Celery worker took; return what goes on, if anything.
+
+    For the append loop, which must not stand still for a whole run.
+    """
+    if going is None:
+        run = _take(ledger_id=None, waited=GRACE)
+        if run is None:
+            return None
+        going = work(run)
+    return going if next(going, None) is not None else None
+
+
+def work(run: Run) -> Iterator[Progress | Report]:
+    """Verify; yield how far it is after each chunk and the report at the end, kept and told.
+
+    Ends early, and says so in the log, when the run was cancelled or given to another worker. A
+    failure is kept in the row, and raises.
+    """
+    said_at = float("-inf")
+    try:
+        steps = verify_stepwise(
+            run.ledger, from_seq=run.from_seq, to_seq=run.to_seq, after=run.after
+        )
+        for step in steps:
+            if isinstance(step, Report):
+                _finish(run, step)
+            elif time.monotonic() - said_at >= _SAY_EVERY:
+                _say(run, step)
+                said_at = time.monotonic()
+            yield step
+    except RunStopped as stopped:
+        log.info("verification.stopped", ledger=run.ledger.name, run=run.id, why=str(stopped))
+    except BaseException as error:
+        rows(_FAIL, (_why(error), *run.place))
+        raise
 
 
 def run_verification(
@@ -44,37 +285,131 @@ def run_verification(
     to_seq: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Report:
-    """Verify a range and keep the run. A run that fails is kept as failed, and raises."""
+    """Verify a range here and now and keep the run. A run that fails is kept as failed, and raises.
+
+    Raises RunStopped when somebody cancelled it meanwhile.
+    """
     ((run_id,),) = rows(
         _START, (ledger.id, kind, requested_by, from_seq, to_seq if to_seq is not None else -1)
     )
-    run = Verification.objects.filter(ledger=ledger, id=run_id)
-    try:
-        report = verify(ledger, from_seq=from_seq, to_seq=to_seq, on_progress=on_progress)
-    except BaseException:
-        run.update(state="failed", finished_at=timezone.now())
-        raise
-    first = report.first
-    run.update(
-        state="done",
-        finished_at=timezone.now(),
-        to_seq=report.to_seq,
-        checked=report.checked,
-        result=report.result,
-        broken=report.broken,
-        bad_seq=first.seq if first else None,
-        bad_field=first.field if first else "",
-        expected=first.expected[:500] if first else "",
-        found=first.found[:500] if first else "",
-        note=report.note,
+    run = Run(
+        ledger=ledger,
+        id=run_id,
+        attempt=1,
+        kind=kind,
+        requested_by=requested_by,
+        from_seq=from_seq,
+        to_seq=to_seq,
     )
-    if kind in {"nightly", "manual"} or _is_news(ledger, report, run_id):
-        _leave_entry(ledger, report, run_id, kind)
-    return report
+    steps = work(run)
+    for step in steps:
+        if isinstance(step, Report):
+            return step
+        if on_progress is not None:
+            try:
+                on_progress(step)
+            except BaseException as error:
+                rows(_FAIL, (_why(error), *run.place))
+                raise
+    raise RunStopped(f"run {run_id} was cancelled, or another worker has it")
+
+
+def _take(*, ledger_id: int | None, waited: float) -> Run | None:
+    """Take the oldest run that has waited so many seconds; None when there is none."""
+    found = rows(_TAKE, {"ledger": ledger_id, "waited": waited})
+    if not found:
+        return None
+    ledger_id, run_id, attempt, kind, requested_by, from_seq, to_seq, *reached = found[0]
+    return Run(
+        ledger=Ledger.objects.get(id=ledger_id),
+        id=run_id,
+        attempt=attempt,
+        kind=kind,
+        requested_by=requested_by,
+        from_seq=from_seq,
+        to_seq=None if to_seq < 0 else to_seq,
+        after=_reached(to_seq - from_seq, *reached),
+    )
+
+
+def _reached(
+    total: int,
+    next_seq: int | None,
+    checked: int,
+    broken: int,
+    bad_seq: int | None,
+    bad_field: str,
+    expected: str,
+    found: str,
+) -> Progress | None:
+    if next_seq is None:
+        return None
+    first = None
+    if bad_seq is not None:
+        first = Fault(seq=bad_seq, field=bad_field, expected=expected, found=found)
+    return Progress(
+        checked=checked, total=total, seconds=0.0, next_seq=next_seq, broken=broken, first=first
+    )
+
+
+def _say(run: Run, progress: Progress) -> None:
+    to_seq = run.from_seq + progress.total
+    written = rows(
+        _SAY,
+        (
+            to_seq,
+            progress.checked,
+            progress.next_seq,
+            progress.broken,
+            *_told(progress.first),
+            *run.place,
+        ),
+    )
+    if not written:
+        raise RunStopped("cancelled, or another worker has it")
+
+
+def _finish(run: Run, report: Report) -> None:
+    """Keep the result and leave its entry, both or neither."""
+    with transaction.atomic():
+        written = rows(
+            _FINISH,
+            (
+                report.to_seq,
+                report.checked,
+                report.result,
+                report.broken,
+                *_told(report.first),
+                report.note,
+                *run.place,
+            ),
+        )
+        if not written:
+            raise RunStopped("cancelled at the last moment, or another worker has it")
+        if run.kind in {"nightly", "manual"} or _is_news(run.ledger, report, run.id):
+            _leave_entry(report, run)
+
+
+def _told(fault: Fault | None) -> tuple[int | None, str, str, str]:
+    if fault is None:
+        return None, "", "", ""
+    return fault.seq, fault.field, _fit(fault.expected), _fit(fault.found)
+
+
+def _fit(text: str) -> str:
+    """Return text that Postgres can hold: at most 500 characters, and no NUL."""
+    return text[:500].replace("\0", "\u2400")
+
+
+def _why(error: BaseException) -> str:
+    return _fit(f"{type(error).__name__}: {error}".split("\n")[0])
+
+
+# --- In the background ----------------------------------------------------------------------------
 
 
 def verify_new(ledger: Ledger) -> Report | None:
-    """Verify what no earlier run of this kind, or of the whole, has reached; None when nothing is."""
+    """Verify what no earlier run of this kind, or of the whole, has reached; None if nothing is."""
     ((reached,),) = rows(
         """
         SELECT coalesce(max(to_seq), 0)
@@ -117,7 +452,7 @@ def _is_news(ledger: Ledger, report: Report, run_id: int) -> bool:
     ).exists()
 
 
-def _leave_entry(ledger: Ledger, report: Report, run_id: int, kind: Kind) -> None:
+def _leave_entry(report: Report, run: Run) -> None:
     is_broken = report.result == "tampered"
     blocks: dict[str, Any] = {"integrity": {"from_seq": report.from_seq, "to_seq": report.to_seq}}
     if is_broken:
@@ -125,18 +460,20 @@ def _leave_entry(ledger: Ledger, report: Report, run_id: int, kind: Kind) -> Non
     details: dict[str, object] = {
         "result": report.result,
         "checked": report.checked,
-        "run": run_id,
-        "kind": kind,
+        "run": run.id,
+        "kind": run.kind,
     }
+    if run.requested_by:
+        details["requested_by"] = run.requested_by
     if report.first is not None:
         details |= {"seq": report.first.seq, "field": report.first.field}
     receive_own(
-        ledger,
+        run.ledger,
         "audit.chain_broken" if is_broken else "audit.chain_verified",
         # Nothing checked is no success: it must not pass for a proof in anybody's count.
         outcome=_OUTCOMES[report.result],
         severity="critical" if is_broken else "info",
-        target={"type": "ledger", "id": ledger.name},
+        target={"type": "ledger", "id": run.ledger.name},
         details=details,
         **blocks,
     )

@@ -47,14 +47,28 @@ def make_months() -> None:
 
 @shared_task(name="audit.verify_new")
 def verify_new() -> None:
-    """Verify what is new and a random stretch of each ledger; beat calls it each minute."""
+    """Verify what is new and a random stretch of each ledger; beat calls it each minute.
+
+    Rings for runs that wait, too: the bell may have been lost.
+    """
     for ledger in Ledger.objects.order_by("id"):
+        if runs.is_any_queued(ledger):
+            bell.ring(ledger.id, task="audit.verify_run")
         runs.verify_new(ledger)
         runs.verify_sample(ledger)
 
 
 @shared_task(name="audit.verify_all")
 def verify_all() -> None:
-    """Verify every ledger whole; beat calls it each night."""
+    """Ask for a whole verification of every ledger; beat calls it each night.
+
+    Only asks: Redis hands a task that runs for more than a minute to a second worker.
+    """
     for ledger in Ledger.objects.order_by("id"):
-        runs.run_verification(ledger, kind="nightly")
+        runs.ask_for_run(ledger, kind="nightly", requested_by="schedule")
+
+
+@shared_task(name="audit.verify_run")
+def verify_run(ledger_id: int) -> None:
+    """Run the verifications that wait for one ledger; none when another worker took them."""
+    runs.work_through_queue(Ledger.objects.get(id=ledger_id))

@@ -161,7 +161,7 @@ METRICS_MULTIPROC_DIR = env.text("PROMETHEUS_MULTIPROC_DIR")  # adds up several 
 # --- Django ----------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # its default would put its own site in place of ours
     "obsplatform.admin.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -58,7 +58,7 @@ class _Claim:
             subjects=[self.member],
             fields=self.story.chance.randint(4, 8),
         )
-        fails = self.story.happens(0.008)
+        fails = self.story.happens(0.02)
         self.story.call_tool(
             agents.COVERAGE,
             ("member", self.member),

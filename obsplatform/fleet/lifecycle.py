@@ -60,16 +60,20 @@ def suspend(story: Story) -> None:
 
 
 def retire(story: Story) -> None:
-    """End an agent for good, and take its key."""
+    """Take an agent's key, and end the agent for good."""
     agent: Agent = story.agent
-    story.tell(
-        "agent.retired", target=("agent", agent.id), actor=agent.owner, reason="the pilot is over"
-    )
-    story.wait(600, 2400)
     story.tell(
         "credential.revoked",
         actor=people.VERA,
         target={"type": "credential", "id": f"key-{agent.id}", "owner": agent.id},
+    )
+    story.wait(60, 600)
+    # Last of all: whatever names the agent after this is the act of a retired one.
+    story.tell(
+        "agent.retired",
+        target=("agent", agent.id),
+        actor=agent.owner,
+        reason="the pilot is over",
     )
 
 

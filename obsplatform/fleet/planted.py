@@ -24,6 +24,11 @@ class Plant:
     is_first: bool = False
     """Belongs on the short list of what to look at first."""
 
+    def row(self) -> str:
+        """Return the row of the table in `docs/demo.md`."""
+        kind = "good" if self.is_good else "bad"
+        return f"| {self.days_ago} | {self.agent} | {self.what} | {kind} | `{self.look}` |"
+
 
 def _plant(days_ago: int, agent: str, what: str, look: str, **more: bool) -> Plant:
     return Plant(what=what, agent=agent, days_ago=days_ago, look=look, **more)
@@ -95,6 +100,8 @@ PLANTED = (
            "agent=spreadsheet-macro"),
     _plant(13, "claims-adjudicator", "Fourteen events lost on the way: client_seq jumps",
            "action=run.started&run=run-after-crash"),
+    _plant(12, "claims-adjudicator", "Fourteen time-outs within half an hour",
+           "action=tool.invoke&outcome=error&run=run-coverage-12"),
     _plant(12, "claims-adjudicator", "An incident from alert to review, in time", "run=INC-52",
            is_good=True),
     _plant(9, "treasury-pay", "A critical alert that nobody answered", "run=ALR-604"),
@@ -111,3 +118,9 @@ PLANTED = (
     _plant(12, "support-concierge", "The refund's id used again with another sum: in Quarantine",
            "action=tool.invoke&run=run-refund-2210"),
 )  # fmt: skip
+"""In the order of the story; the table for people is sorted by day."""
+
+
+def table() -> list[str]:
+    """Return the rows of the table in `docs/demo.md`, the oldest day first."""
+    return [plant.row() for plant in sorted(PLANTED, key=lambda plant: -plant.days_ago)]

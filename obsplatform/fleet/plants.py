@@ -273,11 +273,20 @@ def _runaway(chronicle: Chronicle) -> None:
                    run={"phase": "act"}, details={"iteration": number})  # fmt: skip
     alert_id = "ALR-606"
     incidents.alert(story, about=("agent", agents.CODING.id), severity="high", alert_id=alert_id,
-                    reason="62 times the usual cost of a run")  # fmt: skip
+                    reason="hundreds of times the usual cost of a run")  # fmt: skip
     story.wait(240)
     story.tell("agent.interrupted", target=("agent", agents.CODING.id), actor=people.YUKI,
                severity="high", reason="the budget of the month is gone")  # fmt: skip
     story.finish(outcome="failure", error="out_of_budget")
+    story.wait(900)
+    incidents.handle(
+        story,
+        case_id="INC-55",
+        alert_id=alert_id,
+        about=("agent", agents.CODING.id),
+        severity="high",
+        cause="the loop had no limit of rounds",
+    )
 
 
 def _compensated(chronicle: Chronicle) -> None:
@@ -328,6 +337,16 @@ def _lost_numbers(chronicle: Chronicle) -> None:
 def _incident(chronicle: Chronicle) -> None:
     """Slow claims: from alert to review, all in time; then one alert nobody answered."""
     about = ("agent", agents.CLAIMS_AGENT.id)
+    slow = _begin(chronicle, agents.CLAIMS_AGENT, 12, "14:40", "run-coverage-12")
+    for number in range(14):
+        slow.call_tool(
+            agents.COVERAGE,
+            ("member", f"mbr-9{number:04d}"),
+            outcome="error",
+            error="timeout",
+            data={**CLAIMS.use(), "subject_ids": [f"mbr-9{number:04d}"]},
+        )
+        slow.wait(40, 130)
     story = _begin(chronicle, agents.CLAIMS_AGENT, 12, "15:10", "INC-52")
     incidents.alert(story, about=about, severity="high", alert_id="ALR-601",
                     reason="coverage checks take 20 times as long")  # fmt: skip

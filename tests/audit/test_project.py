@@ -136,7 +136,7 @@ def test_the_platforms_own_entries_make_no_agent(ledger: Ledger, registry: Agent
 
     assert catch_up(ledger.id, registry) == 1
 
-    assert registry_rows(ledger) == [[], []]
+    assert registry_rows(ledger) == [[], [], []]
 
 
 # --- Exactly once ---------------------------------------------------------------------------------
@@ -357,4 +357,4 @@ def test_an_empty_ledger_has_nothing_to_read_or_rebuild(
 
     assert catch_up(ledger.id, registry) == 0
     assert rebuild(ledger, registry) == 0
-    assert registry_rows(ledger) == [[], []]
+    assert registry_rows(ledger) == [[], [], []]

@@ -379,9 +379,15 @@ RIGHTS: dict[str, dict[str, str]] = {
         "worker": "DELETE INSERT SELECT UPDATE",
         "read": "SELECT",
     },
+    "audit_agentday": {
+        "web": "SELECT",
+        "worker": "DELETE INSERT SELECT UPDATE",
+        "read": "SELECT",
+    },
     "audit_verification": {
-        "web": "SELECT from_seq:INSERT kind:INSERT ledger_id:INSERT requested_by:INSERT "
-        "started_at:INSERT state:UPDATE to_seq:INSERT",
+        "web": "SELECT cancelled_by:UPDATE finished_at:UPDATE from_seq:INSERT kind:INSERT "
+        "ledger_id:INSERT requested_by:INSERT started_at:INSERT state:INSERT state:UPDATE "
+        "to_seq:INSERT",
         "worker": "INSERT SELECT UPDATE",
         "read": "SELECT",
     },

@@ -8,9 +8,7 @@ from __future__ import annotations
 import os
 import random
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -39,10 +37,7 @@ def rounds() -> int:
 @pytest.fixture(scope="session")
 def _shared() -> Iterator[Target]:
     with running(port=18_400) as ready:
-        cluster = (Path(ready["data"]) / "postgres").resolve()
         yield Target(ready)
-    # As root the cluster lives apart from the data folder, where its own user can reach it.
-    shutil.rmtree(cluster, ignore_errors=True)
 
 
 @pytest.fixture

@@ -55,15 +55,30 @@ class Target:
 
     def below(self, name: str) -> list[Mark]:
         """Return what the process of that name has started."""
+        return [mark for mark, _ in self._children(name)]
+
+    def of_postgres(self) -> list[Mark]:
+        """Return Postgres' own processes, backends and others, but the one that recovers.
+
+        Postgres 18 does not notice when that one is killed after a crash: it stands there, alive
+        and for ever "in recovery mode", until someone ends the postmaster.
+        """
+        titled = [(mark, title) for mark, title in self._children("postgres") if ": " in title]
+        return [mark for mark, title in titled if not title.startswith("postgres: startup")]
+
+    def _children(self, name: str) -> list[tuple[Mark, str]]:
         parent = self.running(name)
         if parent is None:
             return []
+        found: list[tuple[Mark, str]] = []
         try:
-            found = psutil.Process(parent.pid).children(recursive=True)
+            for child in psutil.Process(parent.pid).children(recursive=True):
+                title, known = " ".join(child.cmdline()), processes.mark(child.pid)
+                if known is not None:
+                    found.append((known, title))
         except psutil.NoSuchProcess:
-            return []
-        marks = [processes.mark(each.pid) for each in found]
-        return [each for each in marks if each is not None]
+            pass  # one ended while we looked; who was found still counts
+        return found
 
     def any_of(self, name: str) -> list[Mark]:
         """Return the process of that name alone, or nothing while it does not run."""

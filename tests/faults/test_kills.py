@@ -43,8 +43,8 @@ def test_killing_postgres_loses_nothing(
     victims: Victims = {
         # Rare, as the supervisor starts it again after a pause of 1, 2, … 30 s.
         "postmaster": (1, lambda: target.any_of("postgres")),
-        # Any of its children: each death makes the whole server recover from its log.
-        "backend": (20, lambda: target.below("postgres")),
+        # Any death among them makes the whole server recover from its log.
+        "backend": (20, target.of_postgres),
     }
     _endure(target, agent, victims, rounds=rounds, chance=chance, tell=tell)
 

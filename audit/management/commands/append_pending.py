@@ -1,9 +1,13 @@
-"""Chain what waits in the inbox, once or for ever. Needs no Redis."""
+"""Chain what waits in the inbox, once or for ever. Needs no Redis.
+
+With --follow also runs verifications that were asked for and that no Celery worker took.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import structlog
@@ -14,6 +18,7 @@ from psycopg import Error as PostgresError
 
 from audit.append import append_pending
 from audit.project import catch_up_all
+from audit.runs import work_a_step
 
 log = structlog.get_logger(__name__)
 
@@ -45,13 +50,16 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         pause = options["poll_ms"] / 1000
         failures = 0
+        run: Iterator[object] | None = None
         while not stop.is_set():
             try:
                 append_pending()
                 catch_up_all()
+                run = work_a_step(run)
                 failures = 0
             except (DatabaseError, PostgresError) as error:
                 failures += 1
+                run = None
                 log.warning(
                     "append_pending.retry", error=str(error).split("\n")[0], failures=failures
                 )

@@ -4,10 +4,20 @@
 (() => {
     const KEPT = "obs-zone";  // in this browser alone; nothing is sent
     const own = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
-    let zone = localStorage.getItem(KEPT) === "UTC" ? "UTC" : own;
+    let zone = remembered() === "UTC" ? "UTC" : own;
     let full, short, day, clock;
     const ago = new Intl.RelativeTimeFormat("en-GB", { numeric: "auto" });
     const units = [["year", 31557600], ["month", 2629800], ["day", 86400], ["hour", 3600], ["minute", 60]];
+
+    // A browser that forbids storage throws here; the choice then lasts as long as the page.
+    function remembered(value) {
+        try {
+            if (value) localStorage.setItem(KEPT, value);
+            return localStorage.getItem(KEPT);
+        } catch {
+            return null;
+        }
+    }
 
     function setFormats() {
         const time = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: zone };
@@ -52,7 +62,7 @@
     function switchZone() {
         const typed = readMoments();
         zone = zone === "UTC" ? own : "UTC";
-        localStorage.setItem(KEPT, zone === "UTC" ? "UTC" : "local");
+        remembered(zone === "UTC" ? "UTC" : "local");
         setFormats();
         showTimes(document);
         typed.forEach(([field, moment]) => { field.value = shownMoment(moment); });

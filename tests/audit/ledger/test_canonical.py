@@ -29,9 +29,12 @@ VECTORS: dict[str, Any] = json.loads(
 
 
 def _published() -> dict[str, Any]:
-    """Return the vectors of others where OBS_VECTORS names their file; ours always run."""
-    path = os.environ.get("OBS_VECTORS")
-    return json.loads(Path(path).read_text()) if path else {"jcs_rfc8785": {}, "es6_numbers": []}
+    """Return the vectors of others where OBS_VECTORS names their folder; ours always run."""
+    folder = os.environ.get("OBS_VECTORS")
+    if not folder:
+        return {"jcs_rfc8785": {}, "es6_numbers": []}
+    found: dict[str, Any] = json.loads((Path(folder) / "tlog_vectors.json").read_text())
+    return found
 
 
 PAIRS = [

@@ -34,16 +34,16 @@ def one(event: bytes, *, seq: int = 0, head: bytes = GENESIS) -> tuple[bytes, by
 
 
 def published_leaves() -> list[tuple[bytes, str]]:
-    """Return leaves and hashes of RFC 6962; those of OBS_VECTORS too where it names their file."""
+    """Return leaves and hashes of RFC 6962; those of OBS_VECTORS too where it names their folder."""
     leaves = [
         (b"", "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"),
         (b"\x00", "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7"),
         (b"\x10", "0298d122906dcfc10892cb53a73992fc5b9f493ea4c9badb27b791b4127a7fe7"),
         (b"L123456", "395aa064aa4c29f7010acfe3f25db9485bbd4b91897b6ad7ad547639252b4d56"),
     ]
-    path = os.environ.get("OBS_VECTORS")
-    if path:
-        found = json.loads(Path(path).read_text())
+    folder = os.environ.get("OBS_VECTORS")
+    if folder:
+        found = json.loads((Path(folder) / "tlog_vectors.json").read_text())
         named, tree = found["hash"], found["ct_tree"]
         hello = base64.b64decode(named["leaf_hello_world_b64"]).hex()
         leaves += [
