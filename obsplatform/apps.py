@@ -12,5 +12,8 @@ class PlatformConfig(AppConfig):
     verbose_name = "Platform"
 
     def ready(self) -> None:
-        """Register the system checks, and make our Celery application the one that tasks use."""
+        """Register the system checks, the log-ins, and our Celery application."""
         from obsplatform import celery, system_checks  # noqa: F401  (importing them does it)
+        from obsplatform.people_acts import connect
+
+        connect()

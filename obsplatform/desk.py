@@ -69,6 +69,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "sizes": "any", "href": _icon}],
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
+    "LOGIN": {"image": None, "redirect_after": None, "form": "obsplatform.log_in.LogInForm"},
     "BORDER_RADIUS": "6px",
     "STYLES": [_stylesheet],
     "SCRIPTS": [_script],

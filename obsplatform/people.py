@@ -1,7 +1,8 @@
 """The pages of people and roles, with the limits that keep an administrator an administrator.
 
 Accounts are switched off, not deleted: entries name them. Only a superuser makes superusers or
-touches one. Groups are made by audit/migrations/0002_groups.py.
+touches one. Groups are made by audit/migrations/0002_groups.py. Every change leaves an entry in the
+same transaction: people_acts.py.
 """
 
 from __future__ import annotations
@@ -11,10 +12,24 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.forms import (
+    AdminPasswordChangeForm,
+    UserChangeForm,
+    UserCreationForm,
+)
+
+from obsplatform.people_acts import (
+    NOBODY,
+    permissions,
+    standing,
+    tell_change,
+    tell_password,
+    tell_role,
+)
 
 
 class PeopleAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unfold ships no types
@@ -66,6 +81,33 @@ class PeopleAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unf
         names = [group.name for group in person.groups.all()]
         return ", ".join((["superuser"] if person.is_superuser else []) + names)
 
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Keep what the account may do until now, then save it."""
+        form.standing_before = standing(obj.pk) if change else NOBODY
+        super().save_model(request, obj, form, change)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save the groups, and leave an entry about each thing that changed."""
+        super().save_related(request, form, formsets, change)
+        tell_change(
+            form.instance,
+            form.standing_before,
+            by=request.user.get_username(),
+            is_new=not change,
+        )
+
+    def user_change_password(
+        self, request: HttpRequest, id: str, form_url: str = ""
+    ) -> HttpResponse:
+        """Set another person's password and leave an entry about it, or do neither."""
+        with transaction.atomic():
+            before = self.get_object(request, id)
+            answer: HttpResponse = super().user_change_password(request, id, form_url)
+            after = self.get_object(request, id)
+            if before is not None and after is not None and before.password != after.password:
+                tell_password(after, by=request.user.get_username())
+        return answer
+
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Offer `staff status` ticked: without it an account cannot log in here."""
         return {"is_staff": True}
@@ -91,6 +133,16 @@ class RoleAdmin(GroupAdmin, ModelAdmin):  # type: ignore[misc]  # unfold ships n
 
     actions = None
     list_fullwidth = True
+
+    def save_model(self, request: HttpRequest, obj: Group, form: Any, change: bool) -> None:
+        """Keep what the group may do until now, then save it."""
+        form.permissions_before = permissions(obj.pk) if change else frozenset()
+        super().save_model(request, obj, form, change)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save its permissions, and leave an entry about what changed."""
+        super().save_related(request, form, formsets, change)
+        tell_role(form.instance, form.permissions_before, by=request.user.get_username())
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse everyone: take the people out of it instead."""

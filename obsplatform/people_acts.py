@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 
-from audit.ledgers import open_ledger
+from audit.models import Ledger
 from audit.receive import receive_own
 
 _ADMIN = {"type": "application", "id": "admin"}
@@ -28,7 +28,7 @@ def connect() -> None:
     user_login_failed.connect(_login_failed, dispatch_uid="obsplatform.login_failed")
 
 
-# --- Log-ins ---------------------------------------------------------------------------------------
+# --- Log-ins -------------------------------------------------------------------------------------
 
 
 def _logged_in(sender: object, user: User, **_: Any) -> None:
@@ -63,6 +63,19 @@ def _login_failed(sender: object, credentials: dict[str, Any], **_: Any) -> None
     )
 
 
+def tell_refused(user: User) -> None:
+    """Leave an entry about a person who knew the password and may not enter here."""
+    _leave(
+        "auth.login",
+        by=user.get_username(),
+        outcome="denied",
+        reason="this account may not enter the admin",
+        target=_ADMIN,
+        actor=_person(user),
+        auth={"method": _PASSWORD, "mfa": False, "failure_reason": "not allowed in"},
+    )
+
+
 def _person(user: User) -> dict[str, Any]:
     roles = _roles(user)
     return {"type": "human", "id": user.get_username()} | ({"roles": roles} if roles else {})
@@ -77,7 +90,7 @@ def _is_privileged(user: User) -> bool:
     return user.has_perms(["audit.add_agentkey", "auth.change_user"])
 
 
-# --- People and roles ------------------------------------------------------------------------------
+# --- People and roles ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,14 +103,12 @@ class Standing:
 
 
 NOBODY = Standing(is_active=False, roles=frozenset())
-"""What an account that is not there may do."""
+"""What an account may do that is not made yet."""
 
 
-def standing(user_id: int | None) -> Standing:
-    """Return what the account may do now, from the database; NOBODY when it is not there."""
-    user = User.objects.filter(pk=user_id).first()
-    if user is None:
-        return NOBODY
+def standing(user_id: int) -> Standing:
+    """Return what the account may do now, from the database."""
+    user = User.objects.get(pk=user_id)
     flags = {"superuser": user.is_superuser, "staff": user.is_staff}
     groups = user.groups.values_list("name", flat=True)
     roles = frozenset(groups) | {name for name, is_set in flags.items() if is_set}
@@ -105,7 +116,7 @@ def standing(user_id: int | None) -> Standing:
 
 
 def tell_change(user: User, before: Standing, *, by: str, is_new: bool) -> None:
-    """Leave an entry about each thing that changed since `before`. Joins the caller's transaction."""
+    """Leave an entry about each thing that changed since `before`, in the caller's transaction."""
     after = standing(user.pk)
     name = user.get_username()
     if is_new:
@@ -121,10 +132,10 @@ def tell_change(user: User, before: Standing, *, by: str, is_new: bool) -> None:
 
 def tell_password(user: User, *, by: str) -> None:
     """Leave an entry that somebody set another person's password."""
-    _about(user.get_username(), "credential.rotated", by=by, kind=_PASSWORD)
+    _about(user.get_username(), "audit.config_changed", by=by, changed=_PASSWORD)
 
 
-def permissions(role_id: int | None) -> frozenset[str]:
+def permissions(role_id: int) -> frozenset[str]:
     """Return what a group may do now, as `app.codename`."""
     found = Group.objects.filter(pk=role_id).values_list(
         "permissions__content_type__app_label", "permissions__codename"
@@ -149,4 +160,4 @@ def _about(account: str, action: str, *, by: str, **details: str) -> None:
 
 
 def _leave(action: str, *, by: str, **event: Any) -> None:
-    receive_own(open_ledger(settings.LEDGER), action, by=by, **event)
+    receive_own(Ledger.objects.get(name=settings.LEDGER), action, by=by, **event)

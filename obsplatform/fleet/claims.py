@@ -117,7 +117,7 @@ class _Claim:
             data={
                 **CLAIMS.use(),
                 "subject_ids": [self.member],
-                "recipient": self.member,
+                "recipient": "the member",
                 "recipient_role": "individual",
                 "encrypted_in_transit": True,
             },

@@ -88,7 +88,7 @@ def answered(story: Story, subject: str) -> None:
         subjects=[subject],
         fields=7,
         purpose="data_subject_request",
-        data={"recipient": subject, "recipient_role": "individual", "external": False},
+        data={"recipient": "the requester", "recipient_role": "individual", "external": False},
         decision={"approval_id": approval.id, "effect": "approved"},
     )
     complete(story, case_id, subject)

@@ -56,7 +56,7 @@ def _send(story: Story, customer: str) -> None:
         data={
             **CARE.use(),
             "subject_ids": [customer],
-            "recipient": customer,
+            "recipient": "the customer",
             "recipient_role": "individual",
             "encrypted_in_transit": True,
         },

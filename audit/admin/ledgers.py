@@ -1,0 +1,135 @@
+"""The pages of ledgers: the list, and one ledger with what waits, its months and its runs.
+
+A ledger is made by audit.ledgers and never changed here. The one act is to ask for a verification:
+audit.runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+
+from audit import facts, runs
+from audit.admin.acts import act, say
+from audit.admin.curl import curl_line
+from audit.models import Ledger, Verification
+from audit.readonly import ReadOnlyModelAdmin
+from audit.state import LedgerState, ledger_states
+
+HISTORY = 10
+"""Runs shown on a ledger's page."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LedgerLine:
+    """One row of the list."""
+
+    state: LedgerState
+    facts: facts.LedgerFacts
+    lag_seconds: float
+
+
+@admin.register(Ledger)
+class LedgerAdmin(ReadOnlyModelAdmin):
+    """The list of ledgers and the page of one."""
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the address that asks for a verification."""
+        verify = act(self, self.verify, permission="audit.add_verification")
+        return [
+            path("<str:name>/verify/", verify, name="audit_ledger_verify"),
+            *super().get_urls(),
+        ]
+
+    def list_page(self, request: HttpRequest) -> HttpResponse:
+        """Show every ledger with its state."""
+        now = timezone.now()
+        states = ledger_states()
+        known = facts.ledger_facts([one.id for one in states])
+        lines = [
+            LedgerLine(state=one, facts=known[one.id], lag_seconds=known[one.id].lag_seconds(now))
+            for one in states
+            if one.id in known
+        ]
+        context = self.frame(
+            request, title="Ledgers", lines=lines, strip=states[0] if states else None
+        )
+        return TemplateResponse(request, "audit/ledgers.html", context)
+
+    def row_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show one ledger by its name."""
+        now = timezone.now()
+        shown = next((one for one in ledger_states() if one.name == object_id), None)
+        if shown is None:
+            raise Http404("no ledger has this name")
+        known = facts.ledger_facts([shown.id])[shown.id]
+        asked = Verification.objects.filter(
+            ledger_id=shown.id, kind__in=("manual", "nightly")
+        ).order_by("-id")[:HISTORY]
+        context = self.frame(
+            request,
+            title=f"Ledger {shown.name}",
+            object=Ledger(id=shown.id, name=shown.name),
+            strip=shown,
+            shown=shown,
+            facts=known,
+            lag_seconds=known.lag_seconds(now),
+            projections=facts.projection_lags(shown.id),
+            months=facts.months(shown.id),
+            runs=[(run, run.word(now)) for run in asked],
+            may_verify=request.user.has_perm("audit.add_verification"),
+            curl=curl_line(request, "$OBS_KEY"),
+        )
+        return TemplateResponse(request, "audit/ledger.html", context)
+
+    def verify(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Ask for a run over the whole ledger, or over the range that was typed."""
+        ledger = Ledger.objects.filter(name=name).first()
+        if ledger is None:
+            raise Http404("no ledger has this name")
+        here = reverse("admin:audit_ledger_change", args=[name])
+        start, end, wrong = _read_range(
+            request.POST.get("from_seq", ""), request.POST.get("to_seq", "")
+        )
+        if wrong:
+            say(request, f"No verification was started: {wrong}", is_good=False)
+            return HttpResponseRedirect(f"{here}#verify")
+        going = runs.unfinished_run(ledger, kind="manual")
+        if going is not None and not going.is_stalled(timezone.now()):
+            say(
+                request,
+                "A run by hand is not finished yet; this is it. Cancel it to start another.",
+                is_good=False,
+            )
+            return HttpResponseRedirect(_run_address(going.id))
+        run_id = runs.ask_for_run(
+            ledger, requested_by=request.user.get_username(), from_seq=start, to_seq=end
+        )
+        return HttpResponseRedirect(_run_address(run_id))
+
+
+def _run_address(run_id: int) -> str:
+    return reverse("admin:audit_verification_change", args=[run_id])
+
+
+def _read_range(first: str, last: str) -> tuple[int, int | None, str]:
+    """Return the range as `[from, to)`, and what is wrong with it; blanks mean the whole ledger."""
+    start, end = _seq(first), _seq(last)
+    if start == -1 or end == -1:
+        return 0, None, "a seq is a whole number such as 41, or nothing."
+    if start is not None and end is not None and end < start:
+        return 0, None, f"the last seq {end:,} comes before the first, {start:,}."
+    return start or 0, None if end is None else end + 1, ""
+
+
+def _seq(typed: str) -> int | None:
+    """Return the number that was typed, None for nothing, -1 for what is no number."""
+    digits = typed.strip().removeprefix("#").replace(",", "")
+    if not digits:
+        return None
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 18 else -1

@@ -1,0 +1,163 @@
+"""`manage.py demo` against a whole installation: it is loaded once, found again, and links work."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from obsplatform.fleet.planted import PLANTED
+from tests.installation import ROOT, clean_environment, running
+
+# The stories alone: enough to find every plant, quick to load.
+STORIES = ("--events", "0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """An installation with the fleet in it, and what the command said."""
+
+    ready: dict[str, Any]
+    said: dict[str, Any]
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        address = urlsplit(self.ready["url"])
+        assert address.hostname is not None
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+        try:
+            bearer = {"Authorization": f"Bearer {self.ready['key']}"}
+            connection.request("GET", path, headers=bearer)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def entries(self, look: str) -> list[dict[str, Any]]:
+        status, body = self.get(f"/api/v1/entries?limit=500&{look}")
+        assert status == 200, body
+        found: list[dict[str, Any]] = json.loads(body)["items"]
+        return found
+
+
+def demo(*options: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "demo", *options],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Iterator[Loaded]:
+    with running(port=18350) as ready:
+        first = demo(*STORIES, "--json", "--live", "8", environment=ready["environment"])
+        assert first.returncode == 0, first.stderr
+        yield Loaded(ready=ready, said=json.loads(first.stdout))
+
+
+def test_everything_is_received_and_only_the_planted_id_is_in_conflict(loaded: Loaded) -> None:
+    past, recent = loaded.said["history"], loaded.said["live"]
+
+    assert past["rejected"] == recent["rejected"] == 0
+    assert past["conflict"] == 1
+    assert past["received"] > 4_000
+    assert recent["received"] > 500
+
+
+def test_every_plant_is_found_on_its_day_through_the_api(loaded: Loaded) -> None:
+    today = datetime.fromisoformat(loaded.said["now"]).date()
+    for plant in PLANTED:
+        times = [each["record"]["event"]["occurred_at"] for each in loaded.entries(plant.look)]
+        days = {(today - date.fromisoformat(each[:10])).days for each in times}
+
+        # The live part is told from its own moment, which may lie beyond midnight.
+        expected = {0, -1} if plant.days_ago == 0 else {plant.days_ago}
+        assert days & expected, plant.what
+
+
+def test_what_to_look_at_first_are_addresses_of_this_installation(loaded: Loaded) -> None:
+    looks = loaded.said["look"]
+
+    assert 5 <= len(looks) <= 12
+    for look in looks:
+        address = urlsplit(look["url"])
+        assert look["url"].startswith(loaded.ready["url"])
+        status, _ = loaded.get(f"{address.path}?{address.query}")
+        assert status == 302, "a page of the admin sends a stranger to its log-in"
+
+
+def test_the_curl_line_works_as_it_stands(loaded: Loaded) -> None:
+    answer = subprocess.run(
+        ["/bin/sh", "-c", loaded.said["curl"]], capture_output=True, timeout=60, check=True
+    )
+
+    assert len(json.loads(answer.stdout)["items"]) == 5
+
+
+def test_secrets_are_not_in_the_ledger(loaded: Loaded) -> None:
+    (call,) = loaded.entries("action=tool.invoke&run=run-debug-0107")
+
+    assert json.dumps(call).count("***REDACTED***") == 4
+    assert "s3cr3t" not in json.dumps(call)
+
+
+def test_names_of_customers_are_stored_encrypted(loaded: Loaded) -> None:
+    events = [each["record"]["event"] for each in loaded.entries("action=data.create")]
+    sealed = [each["personal"] for each in events if "personal" in each]
+
+    assert sealed
+    assert all(set(each) == {"alg", "ciphertext", "key_id", "nonce"} for each in sealed)
+
+
+def test_a_second_run_makes_duplicates_and_no_second_fleet(loaded: Loaded) -> None:
+    again = demo(*STORIES, "--json", environment=loaded.ready["environment"])
+
+    said = json.loads(again.stdout)
+    assert again.returncode == 0, again.stderr
+    assert said["now"] == loaded.said["now"]
+    assert said["history"]["received"] == 0
+    assert said["history"]["conflict"] == 1
+    assert said["live"]["received"] > 400
+
+
+def test_a_person_is_told_what_to_look_at_first(loaded: Loaded) -> None:
+    told = demo(*STORIES, environment=loaded.ready["environment"])
+
+    assert "What to look at first:" in told.stdout
+    assert f"{loaded.ready['url']}/admin/audit/entry/?" in told.stdout
+    assert loaded.ready["key"] in told.stdout
+
+
+def test_the_contradiction_waits_in_quarantine_once(loaded: Loaded) -> None:
+    with psycopg.connect(loaded.ready["database_url"]) as connection:
+        found = connection.execute("SELECT reason FROM audit_quarantine").fetchall()
+
+    assert found == [("conflict",)]
+
+
+def test_without_an_installation_it_says_what_to_give(tmp_path: Path) -> None:
+    told = demo(environment=clean_environment(OBS_DATA=str(tmp_path)))
+
+    assert told.returncode == 2
+    assert "give --url, --key, --governance-key, or start an installation" in told.stderr
+
+
+def test_too_few_days_are_refused(tmp_path: Path) -> None:
+    told = demo("--days", "7", environment=clean_environment(OBS_DATA=str(tmp_path)))
+
+    assert told.returncode == 2
+    assert "--days is at least 30" in told.stderr
