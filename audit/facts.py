@@ -84,7 +84,7 @@ LEFT JOIN LATERAL (
 ) AS oldest ON true
 LEFT JOIN LATERAL (
     SELECT count(*) AS open
-    FROM (SELECT FROM audit_quarantine WHERE ledger_id = l.id AND state = 'open' LIMIT %s) AS some
+    FROM (SELECT FROM audit_quarantine WHERE ledger_id = l.id AND state = 'open' LIMIT %s) AS part
 ) AS held ON true
 LEFT JOIN LATERAL (
     SELECT id, result, finished_at

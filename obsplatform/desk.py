@@ -106,6 +106,30 @@ UNFOLD: dict[str, Any] = {
                         "link": reverse_lazy("admin:audit_entry_changelist"),
                         "permission": _may("audit.view_entry"),
                     },
+                    {
+                        "title": "Agents",
+                        "icon": "smart_toy",
+                        "link": reverse_lazy("admin:audit_agent_changelist"),
+                        "permission": _may("audit.view_agent"),
+                    },
+                    {
+                        "title": "Ledgers",
+                        "icon": "menu_book",
+                        "link": reverse_lazy("admin:audit_ledger_changelist"),
+                        "permission": _may("audit.view_ledger"),
+                    },
+                    {
+                        "title": "Verifications",
+                        "icon": "fact_check",
+                        "link": reverse_lazy("admin:audit_verification_changelist"),
+                        "permission": _may("audit.view_verification"),
+                    },
+                    {
+                        "title": "Quarantine",
+                        "icon": "report",
+                        "link": reverse_lazy("admin:audit_quarantine_changelist"),
+                        "permission": _may("audit.view_quarantine"),
+                    },
                 ],
             },
             {

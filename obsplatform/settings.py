@@ -73,6 +73,8 @@ _database = env.database(
     DATABASE_URLS[DATABASE_ROLE] or DATABASE_URLS["web"] or "postgresql:///obsplatform",
     variable="DATABASE_URL",
 )
+# Our own statements are planned once a connection and not once a request (audit/database.py).
+_database["OPTIONS"]["prepare_threshold"] = 3
 _database["ATOMIC_REQUESTS"] = False  # an acknowledged event must be committed before the answer
 if DATABASE_ROLE == "web":
     # 503 after half a second without a connection; a client retries, a thread that waits helps nobody.

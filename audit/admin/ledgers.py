@@ -42,7 +42,7 @@ class LedgerAdmin(ReadOnlyModelAdmin):
         """Add the address that asks for a verification."""
         verify = act(self, self.verify, permission="audit.add_verification")
         return [
-            path("<str:name>/verify/", verify, name="audit_ledger_verify"),
+            path("<str:ledger>/verify/", verify, name="audit_ledger_verify"),
             *super().get_urls(),
         ]
 
@@ -87,19 +87,19 @@ class LedgerAdmin(ReadOnlyModelAdmin):
         )
         return TemplateResponse(request, "audit/ledger.html", context)
 
-    def verify(self, request: HttpRequest, name: str) -> HttpResponse:
+    def verify(self, request: HttpRequest, ledger: str) -> HttpResponse:
         """Ask for a run over the whole ledger, or over the range that was typed."""
-        ledger = Ledger.objects.filter(name=name).first()
-        if ledger is None:
+        named = Ledger.objects.filter(name=ledger).first()
+        if named is None:
             raise Http404("no ledger has this name")
-        here = reverse("admin:audit_ledger_change", args=[name])
+        here = reverse("admin:audit_ledger_change", args=[ledger])
         start, end, wrong = _read_range(
             request.POST.get("from_seq", ""), request.POST.get("to_seq", "")
         )
         if wrong:
             say(request, f"No verification was started: {wrong}", is_good=False)
             return HttpResponseRedirect(f"{here}#verify")
-        going = runs.unfinished_run(ledger, kind="manual")
+        going = runs.unfinished_run(named, kind="manual")
         if going is not None and not going.is_stalled(timezone.now()):
             say(
                 request,
@@ -108,7 +108,7 @@ class LedgerAdmin(ReadOnlyModelAdmin):
             )
             return HttpResponseRedirect(_run_address(going.id))
         run_id = runs.ask_for_run(
-            ledger, requested_by=request.user.get_username(), from_seq=start, to_seq=end
+            named, requested_by=request.user.get_username(), from_seq=start, to_seq=end
         )
         return HttpResponseRedirect(_run_address(run_id))
 

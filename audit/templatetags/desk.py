@@ -43,12 +43,17 @@ ICONS: dict[str, tuple[str, str, str]] = {
     "expired": ("timer_off", "idle", "expired"),
     "revoked": ("block", "bad", "revoked"),
     # verification runs and their rows
+    "queued": ("schedule", "idle", "queued"),
     "running": ("progress_activity", "idle", "running"),
     "cancelled": ("cancel", "idle", "cancelled"),
     "failed": ("error", "bad", "failed"),
+    "stalled": ("hourglass_disabled", "warn", "stalled"),
     "open": ("flag", "warn", "open"),
     "resolved": ("check_circle", "good", "resolved"),
     "replayed": ("replay", "good", "replayed"),
+    "conflict": ("call_split", "warn", "id taken"),
+    "unreadable": ("broken_image", "bad", "unreadable"),
+    "refused": ("block", "bad", "refused"),
 }
 """Every state: its icon, its tone and its word. One of each, everywhere."""
 

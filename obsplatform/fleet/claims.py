@@ -26,8 +26,14 @@ class _Claim:
         self.id = f"CLM-{story.chance.randint(100000, 999999)}"
         self.amount = round(story.chance.lognormvariate(6.0, 0.9), 2)
         self._workflow = f"wf-{story.word(8)}"
+        self._step_began = story.at
 
     def workflow(self, action: str, step: str | None = None, **blocks: Any) -> None:
+        if action == "step_started":
+            self._step_began = self.story.at
+        if action == "step_completed":
+            took = self.story.at - self._step_began
+            blocks["duration_ms"] = round(took.total_seconds() * 1000, 1)
         said: dict[str, Any] = {
             "id": "claim-intake",
             "name": "Claim intake",
@@ -46,7 +52,7 @@ class _Claim:
         self.workflow("started")
         self.workflow("step_started", "validate")
         self.story.wait(0.2, 2)
-        self.workflow("step_completed", "validate", duration_ms=self.story.elapsed())
+        self.workflow("step_completed", "validate")
 
     def read(self) -> None:
         """Read the member's record and what the hospital sent."""
@@ -72,7 +78,7 @@ class _Claim:
         self.workflow("step_started", "assess")
         self.story.think(under=CLAIMS, subjects=[self.member], tokens=(5400, 620))
         self.story.use_data("data.infer", ("claim", self.id), CLAIMS, subjects=[self.member])
-        self.workflow("step_completed", "assess", duration_ms=self.story.elapsed())
+        self.workflow("step_completed", "assess")
 
     def decide(self, answer: str) -> None:
         """Decide about the member, with the nurse in the loop."""
@@ -107,7 +113,7 @@ class _Claim:
             details={"amount_usd": self.amount},
         )
         self.story.use_data("data.update", ("claim", self.id), CLAIMS, subjects=[self.member])
-        self.workflow("step_completed", "pay", duration_ms=self.story.elapsed())
+        self.workflow("step_completed", "pay")
 
     def tell_member(self) -> None:
         """Write to the member."""
@@ -177,7 +183,7 @@ def retried(story: Story) -> None:
     )
     claim.workflow("step_retried", "eligibility", attempt=2)
     claim.read()
-    claim.workflow("step_completed", "eligibility", attempt=2, duration_ms=story.elapsed())
+    claim.workflow("step_completed", "eligibility", attempt=2)
     claim.assess()
     claim.close()
 

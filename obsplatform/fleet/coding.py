@@ -27,8 +27,8 @@ def _code(story: Story, action: str, path: str, **blocks: Any) -> None:
     )
 
 
-def _plan(story: Story) -> str:
-    """Take a ticket from the queue and plan it; return the repository."""
+def _plan(story: Story) -> tuple[str, tuple[str, str]]:
+    """Take a ticket from the queue and plan it; return the repository and the ticket."""
     repo = story.chance.choice(_REPOS)
     task = {"task_id": f"ENG-{story.chance.randint(1000, 9999)}", "queue": "tickets"}
     story.tell("task.enqueued", target=("task", task["task_id"]), run=task)
@@ -45,7 +45,7 @@ def _plan(story: Story) -> str:
         },
         run=task,
     )
-    return repo
+    return repo, ("task", task["task_id"])
 
 
 def _loop(story: Story, repo: str, phase: str) -> None:
@@ -75,31 +75,31 @@ def _loop(story: Story, repo: str, phase: str) -> None:
 
 def merged(story: Story) -> None:
     """Tell of a change that a developer will review: pushed to a branch."""
-    repo = _plan(story)
+    repo, ticket = _plan(story)
     for phase in ("act", "reflect")[: story.chance.randint(1, 2)]:
         _loop(story, repo, phase)
     story.call_tool(agents.GIT_PUSH, ("branch", f"{repo}/patch-{story.word(5)}"))
-    story.tell("task.completed", target=("task", story.run_id), duration_ms=story.elapsed())
+    story.tell("task.completed", target=ticket, duration_ms=story.elapsed())
     story.finish()
 
 
 def deployed(story: Story) -> None:
     """Tell of a change that goes to production after the lead's yes."""
-    repo = _plan(story)
+    repo, ticket = _plan(story)
     _loop(story, repo, "act")
     approval = story.approved(f"{repo} to production", people.LENA, agents.DEPLOY, within=2700)
     story.call_tool(agents.DEPLOY, ("service", repo), approval=approval)
-    story.tell("task.completed", target=("task", story.run_id), duration_ms=story.elapsed())
+    story.tell("task.completed", target=ticket, duration_ms=story.elapsed())
     story.finish()
 
 
 def gave_up(story: Story) -> None:
     """Tell of a ticket it could not do."""
-    repo = _plan(story)
+    repo, ticket = _plan(story)
     _loop(story, repo, "act")
     story.tell(
         "task.failed",
-        target=("task", story.run_id),
+        target=ticket,
         outcome="failure",
         error={"type": "tests_failed", "message": "3 of 412 tests failed"},
         duration_ms=story.elapsed(),
@@ -131,7 +131,7 @@ def tidied(story: Story) -> None:
 
 def stopped(story: Story) -> None:
     """Stop when a developer says so, and go on later from where it was."""
-    repo = _plan(story)
+    repo, _ = _plan(story)
     saved = ("checkpoint", f"ckpt-{story.word(6)}")
     story.tell("agent.checkpoint_saved", target=saved)
     story.tell(

@@ -75,10 +75,12 @@ def _work(chronicle: Chronicle, agent: Agent, episodes: Episodes, *, events: int
     verbs = [tell for _, tell in episodes]
     quiet = (world.day(*routine.SILENT_FROM), world.day(*routine.SILENT_TO))
     told = 0
+    unseen = list(verbs)  # each piece once, however rare, before chance decides
     while told < events:
         at = week.moment()
         if agent is routine.SILENT and quiet[0] - timedelta(hours=1) < at < quiet[1]:
             continue
         story = chronicle.begin(agent, at)
-        chance.choices(verbs, weights)[0](story)
+        tell = unseen.pop() if unseen else chance.choices(verbs, weights)[0]
+        tell(story)
         told += len(story.acts)

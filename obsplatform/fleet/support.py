@@ -167,7 +167,7 @@ def moved(story: Story) -> None:
         fields=4,
         personal={
             "address": f"Lindenallee {number}, 20144 Hamburg",
-            "phone": f"+49 40 55{story.chance.randint(10000, 99999)}",
+            "phone": f"+49 40 66969 {story.chance.randint(100, 999)}",  # kept free for fiction
         },
     )
     _reply(story, customer)

@@ -23,8 +23,10 @@ from django.urls import URLPattern, URLResolver, reverse
 from audit.admin.entries import EntryAdmin
 from audit.append import append_pending
 from audit.ledgers import open_ledger
-from audit.models import AgentKey, Entry, Ledger
-from tests.conftest import chain, entries, make_event
+from audit.models import AgentKey, Entry, Ledger, Quarantine
+from audit.project import catch_up_all
+from audit.runs import ask_for_run
+from tests.conftest import chain, entries, make_event, post
 
 ENTRIES = "/admin/audit/entry/"
 KEYS = "/admin/audit/agentkey/"
@@ -70,7 +72,7 @@ def get(client: Client, address: str) -> str:
 def seqs(page: str) -> list[int]:
     return [
         int(found.replace(",", ""))
-        for found in re.findall(r'obs-number" href="[^"]+">([\d,]+)<', page)
+        for found in re.findall(r'data-open href="[^"]+">([\d,]+)<', page)
     ]
 
 
@@ -89,11 +91,26 @@ EXPECTED: dict[str, tuple[str, str, str, str, str]] = {
     "audit_agentkey_change": ("302 302", "403 405", "403 405", "200 405", "200 405"),
     "audit_agentkey_changelist": ("302 302", "403 405", "403 405", "200 405", "200 405"),
     "audit_agentkey_revoke": ("302 302", "403 403", "403 403", "200 302", "200 302"),
+    "audit_agent_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_agent_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_entry_at": ("302 302", "403 403", "302 405", "302 405", "302 405"),
     "audit_entry_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_entry_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_entry_go": ("302 302", "403 403", "302 405", "302 405", "302 405"),
     "audit_entry_record": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_ledger_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_ledger_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_ledger_verify": ("302 302", "403 403", "403 403", "405 302", "405 302"),
+    "audit_quarantine_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_quarantine_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_quarantine_content": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_quarantine_replay": ("302 302", "403 403", "403 403", "405 409", "405 409"),
+    "audit_quarantine_resolve": ("302 302", "403 403", "403 403", "405 409", "405 409"),
+    "audit_verification_cancel": ("302 302", "403 403", "403 403", "405 302", "405 302"),
+    "audit_verification_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_verification_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_verification_progress": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_verification_resume": ("302 302", "403 403", "403 403", "405 302", "405 302"),
     "auth_group_add": ("302 302", "403 403", "403 403", "200 200", "200 200"),
     "auth_group_change": ("302 302", "403 403", "403 403", "200 200", "200 200"),
     "auth_group_changelist": ("302 302", "403 403", "403 403", "200 200", "200 200"),
@@ -106,6 +123,8 @@ EXPECTED: dict[str, tuple[str, str, str, str, str]] = {
     "auth_user_history": ("302 302", "403 403", "403 403", "200 200", "200 200"),
     "auth_user_password_change": ("302 302", "403 403", "403 403", "200 200", "200 200"),
     "autocomplete": ("302 302", "403 405", "403 405", "403 405", "403 405"),
+    "overview_live": ("302 302", "403 405", "200 405", "200 405", "200 405"),
+    "pieces": ("302 302", "404 405", "404 405", "404 405", "404 405"),
     "index": ("302 302", "200 200", "200 200", "200 200", "200 200"),
     "jsi18n": ("302 302", "200 405", "200 405", "200 405", "200 405"),
     "login": ("200 200", "302 200", "302 200", "302 200", "302 200"),
@@ -120,7 +139,10 @@ EXPECTED: dict[str, tuple[str, str, str, str, str]] = {
 def addresses() -> dict[str, str]:
     """Return every address of the admin by name, with its arguments filled in."""
     ledger = open_ledger(f"t.{uuid.uuid4().hex[:16]}")
-    (entry,) = chain(ledger, [make_event()])
+    event = make_event()
+    (entry,) = chain(ledger, [event])
+    post(ledger, [event | {"outcome": "failure"}])
+    catch_up_all(ledger.id)
     key = AgentKey.objects.create(
         key_id=uuid.uuid4().hex[:8],
         ledger=ledger,
@@ -131,7 +153,15 @@ def addresses() -> dict[str, str]:
     )
     person = User.objects.create_user(f"person-{uuid.uuid4().hex[:8]}")
     role = Group.objects.create(name=f"role-{uuid.uuid4().hex[:8]}")
-    ids = {"entry": entry.hash, "agentkey": key.key_id, "user": person.pk, "group": role.pk}
+    ids = {
+        "entry": entry.hash,
+        "agentkey": key.key_id,
+        "user": person.pk,
+        "group": role.pk,
+        "ledger": ledger.name,
+        "quarantine": Quarantine.objects.get(ledger=ledger).id,
+        "verification": ask_for_run(ledger),
+    }
     found = {}
     for pattern in _patterns(admin.site.urls[0]):
         if pattern.name is None:  # the old addresses that send on to /change/
@@ -150,6 +180,7 @@ def addresses() -> dict[str, str]:
         }
         arguments = {name: known[name] for name in wanted}
         found[pattern.name] = reverse(f"admin:{pattern.name}", kwargs=arguments)
+    found["audit_agent_change"] += f"?id={entry.agent_id}"  # an id may hold any character
     return found
 
 

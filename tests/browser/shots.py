@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Request
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request
 
 from tests.browser.chromium import browser, log_in
 
@@ -38,7 +38,11 @@ class View:
     """What to do instead of opening the path."""
     is_public: bool = False
     status: int = 200
-    """The answer it must give; a browser logs 404 to its console, which is then no fault."""
+    """The answer it must give; a browser logs that of its own page, which is then no fault."""
+    needs_debug: bool = False
+    """Shown by an installation with OBS_DEBUG alone; else it is left out, and that is said."""
+    on_paper: bool = False
+    """Print it as a PDF too."""
 
 
 def _open_entry(page: Page, url: str) -> None:
@@ -84,17 +88,65 @@ def _make_key(page: Page, url: str) -> None:
     )
 
 
-def _revoke_key(page: Page, url: str) -> None:
+def _live_keys(page: Page, url: str) -> Locator:
     page.goto(f"{url}/admin/audit/agentkey/")
-    page.locator("tr", has_text="shots").locator("a").first.click()
+    return page.locator("tbody tr", has_text="shots").filter(
+        has=page.get_by_text("live", exact=True)
+    )
+
+
+def _revoke_key(page: Page, url: str) -> None:
+    _live_keys(page, url).locator("a").first.click()
     page.locator("a.obs-button-bad").click()
     page.locator("form.obs-actions").wait_for()
 
 
+def _revoked_key(page: Page, url: str) -> None:
+    _revoke_key(page, url)
+    page.locator("form.obs-actions button").click()
+    page.wait_for_url("**/change/")
+
+
+def _leave_no_key(page: Page, url: str) -> None:
+    """Revoke what `_make_key` made, also when the pictures ended early."""
+    while _live_keys(page, url).count():
+        _revoked_key(page, url)
+
+
+def _expand_row(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/audit/entry/")
+    page.locator("tr[data-row] summary").first.click()
+    page.locator("tr.obs-more").first.wait_for()
+
+
+def _open_filter(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/audit/entry/")
+    page.keyboard.press("f")
+    page.locator("#obs-filter-form").wait_for()
+
+
+def _paused(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Go on").wait_for()
+
+
+def _show_keys(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/")
+    page.keyboard.press("?")
+    page.locator("#obs-keys").wait_for()
+
+
 PAGES = [
     View(name="login", path="/admin/login/", is_public=True),
-    View(name="index", path="/admin/"),
-    View(name="entries", path="/admin/audit/entry/"),
+    View(name="index", path="/admin/", on_paper=True),
+    View(name="index-paused", act=_paused),
+    View(name="index-unknown", path="/admin/?ledger=nowhere"),
+    View(name="keys-of-the-keyboard", act=_show_keys),
+    View(name="pieces", path="/admin/pieces/", needs_debug=True),
+    View(name="entries", path="/admin/audit/entry/", on_paper=True),
+    View(name="entries-expanded", act=_expand_row),
+    View(name="entries-filter", act=_open_filter),
     View(name="entries-older", act=_second_page),
     View(
         name="entries-filtered",
@@ -102,13 +154,14 @@ PAGES = [
     ),
     View(name="entries-nothing", path="/admin/audit/entry/?agent=nobody-of-this-name"),
     View(name="entries-bad-filter", path="/admin/audit/entry/?from=yesterday&colour=red"),
-    View(name="entry", act=_open_entry),
+    View(name="entry", act=_open_entry, on_paper=True),
     View(name="entry-checked", act=_check_entry),
     View(name="entry-first", path="/admin/audit/entry/{ledger}/0/"),
     View(name="key-make", path="/admin/audit/agentkey/add/"),
     View(name="key-refused", act=_refused_key),
     View(name="key-made", act=_make_key),
     View(name="key-revoke", act=_revoke_key),
+    View(name="key-revoked", act=_revoked_key),
     View(name="keys", path="/admin/audit/agentkey/"),
     View(name="people", path="/admin/auth/user/"),
     View(name="person-add", path="/admin/auth/user/add/"),
@@ -122,7 +175,7 @@ PAGES = [
 class Findings:
     """What was wrong with one page at one width in one theme."""
 
-    where: str
+    view: View
     problems: list[str] = field(default_factory=list)
 
 
@@ -145,22 +198,34 @@ def photograph(
     )
     context.add_init_script(f"localStorage.setItem('_x_adminTheme', JSON.stringify('{theme}'))")
     page = context.new_page()
-    findings = Findings(where="")
+    wanted = [view for view in PAGES if not only or view.name in only]
+    findings = Findings(view=PAGES[0])
     _watch(page, ready["url"], findings)
     problems: list[str] = []
     logged_in = False
-    for view in PAGES:
-        if only and view.name not in only:
-            continue
-        findings.where, findings.problems = view.name, []
-        if not view.is_public and not logged_in:
-            log_in(page, ready["url"], ready["user"], ready["password"])
-            logged_in = True
-        findings.problems += _visit(page, view, ready)
-        page.screenshot(path=folder / f"{view.name}-{width}-{theme}.png", full_page=True)
-        problems += [f"{view.name} {width} {theme}: {each}" for each in findings.problems]
-    context.close()
+    try:
+        for view in wanted:
+            findings.view, findings.problems = view, []
+            if not view.is_public and not logged_in:
+                log_in(page, ready["url"], ready["user"], ready["password"])
+                logged_in = True
+            if view.needs_debug and not _has_debug(page, ready["url"] + view.path):
+                print(f"{view.name} left out: start with OBS_DEBUG=1 to see it", file=sys.stderr)  # noqa: T201
+                continue
+            findings.problems += _visit(page, view, ready)
+            page.screenshot(path=folder / f"{view.name}-{width}-{theme}.png", full_page=True)
+            if view.on_paper and (width, theme) == (1440, "light"):
+                page.pdf(path=folder / f"{view.name}.pdf", format="A4", print_background=True)
+            problems += [f"{view.name} {width} {theme}: {each}" for each in findings.problems]
+    finally:
+        if logged_in:
+            _leave_no_key(page, ready["url"])
+        context.close()
     return problems
+
+
+def _has_debug(page: Page, address: str) -> bool:
+    return page.request.get(address).status == 200
 
 
 def _watch(page: Page, url: str, findings: Findings) -> None:
@@ -171,16 +236,18 @@ def _watch(page: Page, url: str, findings: Findings) -> None:
         if parts.scheme not in {"data", "blob"} and parts.netloc != origin:
             findings.problems.append(f"asked for {request.url}")
 
+    def said(message: ConsoleMessage) -> None:
+        is_own_status = (
+            findings.view.status != 200
+            and message.location.get("url") == page.url
+            and f"status of {findings.view.status} " in message.text
+        )
+        if message.type == "error" and not is_own_status:
+            findings.problems.append(f"console: {message.text}")
+
     page.on("request", asked)
     page.on("pageerror", lambda error: findings.problems.append(f"script error: {error}"))
-    page.on(
-        "console",
-        lambda message: (
-            findings.problems.append(f"console: {message.text}")
-            if message.type == "error" and "404" not in message.text
-            else None
-        ),
-    )
+    page.on("console", said)
 
 
 def _visit(page: Page, view: View, ready: dict[str, Any]) -> list[str]:

@@ -39,7 +39,7 @@ def strike(
     rounds: int,
     chance: random.Random,
 ) -> Struck:
-    """Kill one process a round: each kind once, then by weight among those that run."""
+    """Kill one process a round: each kind once, then by weight."""
     struck = Struck()
     for number in range(rounds):
         time.sleep(chance.uniform(0, _LONGEST_CALM))
@@ -56,17 +56,16 @@ def strike(
 def _choose(
     victims: Victims, names: Sequence[str], chance: random.Random
 ) -> tuple[str, list[Mark]]:
-    """Choose one of these kinds, by weight among those of which something runs now."""
-    running: dict[str, list[Mark]] = {}
+    """Choose one of these kinds by weight, and wait until something of it runs."""
+    (name,) = chance.choices(names, [victims[name][0] for name in names])
+    running: list[Mark] = []
 
     def any_runs() -> bool:
-        running.update((name, victims[name][1]()) for name in names)
-        return any(running.values())
+        running[:] = victims[name][1]()
+        return bool(running)
 
-    eventually(any_runs, what=f"one of {names} runs", within=CHAINED_SECONDS)
-    alive = [name for name in names if running[name]]
-    (name,) = chance.choices(alive, [victims[name][0] for name in alive])
-    return name, running[name]
+    eventually(any_runs, what=f"{name} runs", within=CHAINED_SECONDS)
+    return name, running
 
 
 def _wait_recovered(target: Target, probe: Agent, struck: Struck, began: float) -> None:
@@ -86,11 +85,13 @@ def tell(struck: Struck, attempts: Sequence[Attempt]) -> str:
         ", ".join(f"{count} {name}" for name, count in sorted(struck.kills.items())),
         f"{len(acknowledged)} events acknowledged",
         ", ".join(f"{count} {name}" for name, count in sorted(outcomes(attempts).items())),
-        f"taken again {_spread(struck.taken)}",
-        f"chained again {_spread(struck.chained)}",
+        _spread("taken again", struck.taken),
+        _spread("chained again", struck.chained),
     ]
-    return "; ".join(said)
+    return "; ".join(each for each in said if each)
 
 
-def _spread(seconds: Sequence[float]) -> str:
-    return f"p50 {statistics.median(seconds):.2f} s, max {max(seconds):.2f} s" if seconds else "-"
+def _spread(what: str, seconds: Sequence[float]) -> str:
+    if not seconds:
+        return ""
+    return f"{what} p50 {statistics.median(seconds):.2f} s, max {max(seconds):.2f} s"
