@@ -40,7 +40,9 @@ _TRANSACTIONS_A_TURN = 20  # then the next ledger has its turn
 _NO_ID = UUID(int=0)  # RFC 9562 section 5.9, for a post that names none
 
 _LOCK_HEAD = """
-SELECT h.size, h.hash, l.name
+SELECT h.size, h.hash, l.name,
+       -- A writer that stands still in the middle of COPY must not hold the head for ever.
+       set_config('statement_timeout', '60s', true)
 FROM audit_head AS h
 JOIN audit_ledger AS l ON l.id = h.ledger_id
 WHERE h.ledger_id = %s
@@ -193,7 +195,7 @@ def _append_once(ledger_id: int, batch: int) -> Appended | None:
         head = rows(_LOCK_HEAD, (ledger_id,))
         if not head:
             return None
-        ((size, last_hash, ledger_name),) = head
+        ((size, last_hash, ledger_name, _),) = head
         waiting, unreadable, posts = _take(ledger_id, batch)
         if not posts:
             return None

@@ -28,7 +28,7 @@ from obsplatform import processes
 from obsplatform.private_file import write_private
 from obsplatform.processes import Mark, Stops
 
-PAUSES = (1, 2, 4, 8, 16, 30)  # seconds before the first, second, … restart in a row
+PAUSES = (0.5, 1, 2, 4)  # seconds before the first, second, … restart in a row
 SETTLED_SECONDS = 60  # who has lived this long starts again at the first pause
 STOPS: Stops = ((signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))  # all tiers stay under 5 s in all
 HELD_LINES = 10_000  # what is kept for a terminal that does not read; the oldest go first

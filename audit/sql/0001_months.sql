@@ -16,8 +16,10 @@ BEGIN
     IF EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = month_name) THEN
         RETURN false;
     END IF;
+    -- Made apart and then attached: PARTITION OF would lock out every reader of the entries.
+    EXECUTE format('CREATE TABLE public.%I (LIKE public.audit_entry INCLUDING ALL)', month_name);
     EXECUTE format(
-        'CREATE TABLE public.%I PARTITION OF public.audit_entry FOR VALUES FROM (%L) TO (%L)',
+        'ALTER TABLE public.audit_entry ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)',
         month_name,
         first_day::text || ' 00:00:00+00',
         (first_day + interval '1 month')::date::text || ' 00:00:00+00'

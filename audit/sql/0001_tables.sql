@@ -22,10 +22,11 @@ CREATE TABLE audit_head (
 -- `digests` 32 bytes an event in the same order.
 CREATE TABLE audit_inbox (
     id bigint GENERATED ALWAYS AS IDENTITY,
-    received_at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL CONSTRAINT audit_inbox_received_at CHECK (isfinite(received_at)),
     ledger_id integer NOT NULL,
     count integer NOT NULL CONSTRAINT audit_inbox_count CHECK (count BETWEEN 1 AND 5000),
-    event_ids uuid[] NOT NULL,
+    event_ids uuid[] NOT NULL
+        CONSTRAINT audit_inbox_event_ids CHECK (array_position(event_ids, NULL) IS NULL),
     digests bytea NOT NULL,
     source bytea NOT NULL,
     source_ids text[],

@@ -137,6 +137,27 @@ def _show_keys(page: Page, url: str) -> None:
     page.locator("#obs-keys").wait_for()
 
 
+def _verify(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/audit/ledger/")
+    page.locator("#ledgers tbody a").first.click()
+    page.locator("#verify form button").click()
+    page.locator("h2", has_text="The run").wait_for()
+    page.locator("#run").wait_for(state="detached")
+
+
+def _open_first(address: str, table: str) -> Callable[[Page, str], None]:
+    """Return what opens the first row of a list; an empty list stays in the picture."""
+
+    def act(page: Page, url: str) -> None:
+        page.goto(f"{url}{address}")
+        rows = page.locator(f"{table} tbody a[data-open]")
+        if rows.count():
+            rows.first.click()
+            page.locator(".obs-fields").first.wait_for()
+
+    return act
+
+
 PAGES = [
     View(name="login", path="/admin/login/", is_public=True),
     View(name="index", path="/admin/", on_paper=True),
@@ -157,6 +178,23 @@ PAGES = [
     View(name="entry", act=_open_entry, on_paper=True),
     View(name="entry-checked", act=_check_entry),
     View(name="entry-first", path="/admin/audit/entry/{ledger}/0/"),
+    View(name="ledgers", path="/admin/audit/ledger/", on_paper=True),
+    View(name="ledger", path="/admin/audit/ledger/{ledger}/change/", on_paper=True),
+    View(name="verification", act=_verify, on_paper=True),
+    View(name="verifications", path="/admin/audit/verification/"),
+    View(name="verifications-all", path="/admin/audit/verification/?show=all"),
+    View(name="verifications-findings", path="/admin/audit/verification/?show=findings"),
+    View(name="verifications-bad", path="/admin/audit/verification/?show=some&colour=red"),
+    View(name="agents", path="/admin/audit/agent/", on_paper=True),
+    View(name="agents-no-ledger", path="/admin/audit/agent/?ledger=nowhere"),
+    View(name="agent", act=_open_first("/admin/audit/agent/", "#agents"), on_paper=True),
+    View(name="quarantine", path="/admin/audit/quarantine/", on_paper=True),
+    View(name="quarantine-settled", path="/admin/audit/quarantine/?show=settled"),
+    View(
+        name="quarantined",
+        act=_open_first("/admin/audit/quarantine/?show=all", "#quarantine"),
+        on_paper=True,
+    ),
     View(name="key-make", path="/admin/audit/agentkey/add/"),
     View(name="key-refused", act=_refused_key),
     View(name="key-made", act=_make_key),

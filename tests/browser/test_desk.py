@@ -12,6 +12,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect
@@ -34,7 +35,13 @@ def chromium() -> Iterator[Browser]:
 def agent(installation: dict[str, Any]) -> str:
     """Post three events of one agent and return its id once they are chained."""
     name = f"desk-{uuid.uuid4().hex[:8]}"
-    events = [make_event(agent={"id": name}, details={"said": SAID}) for _ in range(3)]
+    post_event(installation, name, count=3)
+    return name
+
+
+def post_event(installation: dict[str, Any], name: str, *, count: int = 1) -> None:
+    """Post events of an agent and return once they are chained."""
+    events = [make_event(agent={"id": name}, details={"said": SAID}) for _ in range(count)]
     request = urllib.request.Request(  # noqa: S310 - the address of our own installation
         f"{installation['url']}/api/v1/events?wait=chained",
         data=json.dumps(events).encode(),
@@ -45,7 +52,6 @@ def agent(installation: dict[str, Any]) -> str:
     )
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
         assert answer.status == 200
-    return name
 
 
 @pytest.fixture
@@ -152,4 +158,109 @@ def test_times_are_in_the_viewers_zone_with_utc_on_hover(
     shown = page.locator("#entries time").first
     expect(shown).to_contain_text("19:00:00")  # 10:00 UTC in Tokyo
     assert shown.get_attribute("title") == "2026-10-01T10:00:00.000000Z (UTC)"
-    expect(page.locator("[data-zone]")).to_have_text("Asia/Tokyo")
+    expect(page.locator("#entries [data-zone]")).to_have_text("Asia/Tokyo")
+
+
+def test_the_zone_is_switched_and_remembered(
+    page: Page, installation: dict[str, Any], agent: str
+) -> None:
+    page.goto(f"{installation['url']}/admin/audit/entry/?agent={agent}")
+
+    page.keyboard.press("u")
+    expect(page.locator("#entries time").first).to_contain_text("10:00:00")
+    page.reload()
+
+    expect(page.locator("#entries time").first).to_contain_text("10:00:00")
+    expect(page.locator("#entries [data-zone]")).to_have_text("UTC")
+    assert page.context.cookies() == [
+        one for one in page.context.cookies() if one["name"] in {"sessionid", "csrftoken"}
+    ]
+
+
+def test_times_are_typed_in_the_viewers_zone_and_sent_with_their_offset(
+    page: Page, installation: dict[str, Any], agent: str
+) -> None:
+    page.goto(f"{installation['url']}/admin/audit/entry/?agent={agent}")
+
+    page.keyboard.press("f")
+    page.keyboard.type("2026-10-01 18:59")
+    page.get_by_label("Until, not included").fill("2026-10-01 19:01:00")
+    page.get_by_role("button", name="Show entries").click()
+
+    page.wait_for_url("**from=**")
+    asked = parse_qs(urlsplit(page.url).query)
+    assert asked == {
+        "ledger": [installation["ledger"]],
+        "agent": [agent],
+        "from": ["2026-10-01T18:59:00+09:00"],
+        "to": ["2026-10-01T19:01:00+09:00"],
+    }
+    expect(page.locator("tr[data-row]")).to_have_count(3)
+    expect(page.locator("#obs-f-from")).to_have_value("2026-10-01 18:59:00")
+
+
+def test_a_time_that_cannot_be_read_shows_nothing(
+    page: Page, installation: dict[str, Any], agent: str
+) -> None:
+    page.goto(f"{installation['url']}/admin/audit/entry/?agent={agent}")
+
+    page.keyboard.press("f")
+    page.keyboard.type("2026-02-31")
+    page.keyboard.press("Enter")
+
+    expect(page.locator("#obs-f-from-error")).to_be_visible()
+    expect(page.locator("tr[data-row]")).to_have_count(0)
+
+
+def test_rows_are_walked_expanded_and_opened_by_keys(
+    page: Page, installation: dict[str, Any], agent: str
+) -> None:
+    page.goto(f"{installation['url']}/admin/audit/entry/?agent={agent}")
+    second = page.locator("tr[data-row]").nth(1)
+    href = second.locator("[data-open]").get_attribute("href")
+
+    for key in ("j", "j", "j", "k", "e"):
+        page.keyboard.press(key)
+    expect(page.locator("tr.obs-more").nth(1)).to_contain_text("Its run")
+    page.keyboard.press("Enter")
+
+    page.wait_for_url(f"**{href}")
+
+
+def test_the_keys_are_listed(page: Page, installation: dict[str, Any]) -> None:
+    page.keyboard.press("?")
+
+    expect(page.get_by_role("dialog", name="Keys")).to_contain_text("Expand the row")
+    page.keyboard.press("Escape")
+    expect(page.locator("#obs-keys")).to_be_hidden()
+
+
+def test_the_front_page_refreshes_itself_and_can_be_paused(
+    page: Page, installation: dict[str, Any]
+) -> None:
+    page.goto(f"{installation['url']}/admin/")
+    name = f"live-{uuid.uuid4().hex[:8]}"
+    post_event(installation, name)
+    expect(page.locator("[data-live-part=overview]")).to_contain_text(name, timeout=30_000)
+
+    page.get_by_role("button", name="Pause").click()
+
+    expect(page.locator("[data-live-said]")).to_contain_text("Paused")
+
+
+def test_without_scripts_the_desk_can_be_read_and_filtered(
+    chromium: Browser, installation: dict[str, Any], agent: str, page: Page
+) -> None:
+    plain = chromium.new_context(
+        java_script_enabled=False, storage_state=page.context.storage_state()
+    )
+    still = plain.new_page()
+    still.goto(f"{installation['url']}/admin/audit/entry/")
+    still.locator("#obs-filter > summary").click()
+    still.locator("input[name=agent]").first.fill(agent)
+    still.get_by_role("button", name="Show entries").click()
+
+    expect(still.locator("tr[data-row]")).to_have_count(3)
+    still.locator("tr[data-row] summary").first.click()
+    expect(still.locator("tr.obs-more").first).to_contain_text("Its agent")
+    plain.close()

@@ -45,7 +45,8 @@ CORPUS = (
 )
 WATCH = """
 document.addEventListener("securitypolicyviolation", (event) => {
-    (window.violations = window.violations || []).push(`${event.violatedDirective} ${event.sample}`);
+    window.violations = window.violations || [];
+    window.violations.push(`${event.violatedDirective} ${event.sample}`);
 });
 """
 FOUND = """() => ({
@@ -160,17 +161,9 @@ def assert_only_text(page: Page) -> None:
 def test_lists_and_front_page_show_it_as_text(
     page: Page, installation: dict[str, Any], sent: list[dict[str, Any]]
 ) -> None:
-    for address in (
-        "/admin/",
-        "/admin/overview/",
-        "/admin/audit/entry/",
-        "/admin/audit/entry/?outcome=denied",
-    ):
+    for address in ("/admin/", "/admin/audit/entry/", "/admin/audit/entry/?outcome=denied"):
         page.goto(installation["url"] + address)
-        if address == "/admin/overview/":  # a part of a page has no frame
-            assert page.evaluate("window.ran") is None
-        else:
-            assert_only_text(page)
+        assert_only_text(page)
 
 
 def test_every_entry_page_shows_it_as_text(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import structlog
@@ -21,6 +22,8 @@ from audit.project import catch_up_all
 from audit.runs import work_a_step
 
 log = structlog.get_logger(__name__)
+
+_LONGEST_REST = 5.0
 
 
 class Command(BaseCommand):
@@ -49,19 +52,44 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         pause = options["poll_ms"] / 1000
-        failures = 0
-        run: Iterator[object] | None = None
+        acts = [_Act(append_pending), _Act(catch_up_all), _Act(_Verification().step)]
         while not stop.is_set():
-            try:
-                append_pending()
-                catch_up_all()
-                run = work_a_step(run)
-                failures = 0
-            except (DatabaseError, PostgresError) as error:
-                failures += 1
-                run = None
-                log.warning(
-                    "append_pending.retry", error=str(error).split("\n")[0], failures=failures
-                )
-                connection.close()
-            stop.wait(min(pause * 2 ** min(failures, 5), 5.0))
+            for act in acts:
+                act.do()
+            stop.wait(pause)
+
+
+class _Act:
+    """One thing the loop does; when it fails it rests longer each time, and holds up no other."""
+
+    def __init__(self, do: Callable[[], object]) -> None:
+        self._do = do
+        self._failures = 0
+        self._due = 0.0
+
+    def do(self) -> None:
+        """Do it unless it rests; a failure is logged, since what it works on is kept."""
+        if time.monotonic() < self._due:
+            return
+        try:
+            self._do()
+            self._failures = 0
+        except (DatabaseError, PostgresError) as error:
+            self._failures += 1
+            self._due = time.monotonic() + min(0.2 * 2**self._failures, _LONGEST_REST)
+            log.warning(
+                "append_pending.retry", error=str(error).split("\n")[0], failures=self._failures
+            )
+            connection.close()
+
+
+class _Verification:
+    """A verification that somebody asked for, a chunk at a time."""
+
+    def __init__(self) -> None:
+        self._going: Iterator[object] | None = None
+
+    def step(self) -> None:
+        """Check one chunk; after a failure another one may take the run."""
+        going, self._going = self._going, None
+        self._going = work_a_step(going)

@@ -1,0 +1,142 @@
+"""Measure what a page costs as the ledger grows, in time and in queries.
+
+The same ledger is asked at a small size and at a large one; between, it is only appended to. Each
+page is asked by a person's session through Django's own client, so template and middleware count
+and the network does not. Targets: at the large size a page takes at most 1.3 times what it takes
+at the small one, p95 at most 300 ms, at most 12 queries.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from benchmarks import sample, seed
+from benchmarks.figures import Findings, arguments, percentile, report, say
+from benchmarks.ground import database
+
+if TYPE_CHECKING:  # Django's models are read only once it is set up
+    from django.test import Client
+
+    from audit.models import Ledger
+
+MOST_RATIO = 1.3
+MOST_MS = 300
+MOST_QUERIES = 12
+WARM = 5
+"""Requests whose time is not counted: the first ones read templates and catalogues."""
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--small", type=int, default=10_000, help="entries first (default 10,000)")
+    parser.add_argument("--large", type=int, default=1_000_000, help="entries then (1,000,000)")
+    parser.add_argument("--times", type=int, default=60, help="requests a page (default 60)")
+    options = parser.parse_args()
+    report(options, lambda: measure(options.small, options.large, options.times))
+
+
+def measure(small: int, large: int, times: int) -> Findings:
+    """Ask every page at both sizes."""
+    found = Findings(question="What does a page cost as the ledger grows?")
+    with (
+        database(shared_buffers="512MB", max_wal_size="4GB") as address,
+        psycopg.connect(address, autocommit=True) as connection,
+    ):
+        from django.conf import settings
+
+        from audit.ledgers import open_ledger
+
+        ledger = open_ledger(settings.LEDGER)
+        client = _somebody()
+        _grow(connection, ledger, small)
+        at_small = _ask(client, ledger, times)
+        _grow(connection, ledger, large)
+        at_large = _ask(client, ledger, times)
+        for name, (taken, queries) in at_large.items():
+            before = statistics.median(at_small[name][0])
+            middle = statistics.median(taken)
+            found.add(f"{name}, median at {small:,}", before, "ms")
+            found.add(f"{name}, median at {large:,}", middle, "ms")
+            found.add(f"{name}, p95 at {large:,}", percentile(taken, 0.95), "ms", at_most=MOST_MS)
+            found.add(f"{name}, ratio", middle / before, "", at_most=MOST_RATIO)
+            found.add(f"{name}, queries", queries, "", at_most=MOST_QUERIES)
+    return found
+
+
+def _somebody() -> Client:
+    """Return the session of an auditor; logging in leaves an entry, as always."""
+    from django.contrib.auth.models import Group, User
+    from django.test import Client
+
+    auditor = User.objects.create_user("auditor", is_staff=True)
+    auditor.groups.add(Group.objects.get(name="auditor"))
+    client = Client(HTTP_HOST="localhost")
+    client.force_login(auditor)
+    return client
+
+
+def _grow(connection: psycopg.Connection, ledger: Ledger, size: int) -> None:
+    """Append until the ledger has this many entries; then let projections and statistics settle."""
+    from audit.append import append_pending
+    from audit.project import catch_up_all
+
+    templates = sample.as_stored()
+    say(f"filling up to {size:,} entries")
+    while (missing := size - seed.size_of(connection, ledger.name)) > 0:
+        seed.put(
+            connection, ledger.id, sample.posts(templates, events=min(50_000, missing), batch=100)
+        )
+        append_pending(ledger.id)
+    catch_up_all(ledger.id)
+    connection.execute("VACUUM ANALYZE audit_entry, audit_eventkey, audit_inbox")
+
+
+def _pages(ledger: Ledger) -> Mapping[str, str]:
+    """Return each page by name; values of filters are taken from an entry in the middle."""
+    from audit.models import Entry, Head
+
+    size = Head.objects.get(ledger=ledger).size
+    middle = Entry.objects.get(ledger=ledger, seq=size // 2)
+    entries = "/admin/audit/entry/"
+    return {
+        "front page": "/admin/",
+        "live part of it": "/admin/overview/",
+        "newest entries": entries,
+        "entries in the middle": f"{entries}?after={middle.seq}",
+        "entries of an agent": f"{entries}?agent={middle.agent_id}",
+        "entries of an action": f"{entries}?action={middle.action}",
+        "entries not successful": f"{entries}?outcome=failure&outcome=denied&outcome=error",
+        "entries of a run": f"{entries}?run={middle.run_id}",
+        "entries since a moment": f"{entries}?from={middle.occurred_at:%Y-%m-%dT%H:%M:%SZ}",
+        "one entry": f"{entries}{middle.hash}/change/",
+    }
+
+
+def _ask(client: Client, ledger: Ledger, times: int) -> dict[str, tuple[list[float], int]]:
+    """Return, for each page, the milliseconds of each request and its queries."""
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    found = {}
+    for name, address in _pages(ledger).items():
+        say(f"asking {name}")
+        for _ in range(WARM):
+            assert client.get(address).status_code == 200, address
+        with CaptureQueriesContext(connection) as queries:
+            client.get(address)
+        taken = []
+        for _ in range(times):
+            began = time.perf_counter()
+            client.get(address)
+            taken.append((time.perf_counter() - began) * 1000)
+        found[name] = (taken, len(queries))
+    return found
+
+
+if __name__ == "__main__":
+    main()
