@@ -148,6 +148,13 @@ class AgentRegistry:
                 for (agent_id, version), s in sorted(versions.items())
             ],
         )
+        cursor.executemany(
+            _UPSERT_DAY,
+            [
+                (ledger_id, agent_id, day, *counts)
+                for (agent_id, day), counts in sorted(days.items())
+            ],
+        )
 
 
 def _seen(found: dict[Any, _Seen], name: object, seq: int, event: _Event) -> None:

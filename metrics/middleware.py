@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django_prometheus.middleware import (  # type: ignore[import-untyped]  # it ships no types
     PrometheusAfterMiddleware,
 )
@@ -16,6 +16,18 @@ from django_prometheus.middleware import (  # type: ignore[import-untyped]  # it
 
 class RequestMetrics(PrometheusAfterMiddleware):  # type: ignore[misc]
     """django-prometheus' middleware with unknown methods under one label."""
+
+    def process_view(self, request: HttpRequest, *view: Any) -> None:
+        """Count the view; remembered, since Django asks only where the whole stack ran."""
+        request.metrics_view_counted = True  # type: ignore[attr-defined]
+        super().process_view(request, None, *view[1:])
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """Count the answer, and the view where a middleware answered in its name."""
+        if request.resolver_match is not None and not hasattr(request, "metrics_view_counted"):
+            self.process_view(request)
+        counted: HttpResponse = super().process_response(request, response)
+        return counted
 
     def label_metric(
         self,

@@ -184,6 +184,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "tracing.request_log.RequestLog",  # outside the others, so that their refusals are logged too
+    "metrics.middleware.RequestMetrics",
+    "obsplatform.ingest_first.IngestFirst",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -193,7 +195,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "obsplatform.csp.ContentSecurityPolicy",
-    "metrics.middleware.RequestMetrics",
 ]
 ROOT_URLCONF = "obsplatform.urls"
 WSGI_APPLICATION = "obsplatform.wsgi.application"

@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.conf import settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from audit.append import append_pending
@@ -46,8 +47,9 @@ def installation() -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 def database(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Open the database for a test that commits."""
+    """Open the database for a test that commits; the platform's own ledger is there."""
     with django_db_blocker.unblock():
+        open_ledger(settings.LEDGER)
         yield
 
 

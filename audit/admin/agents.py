@@ -22,6 +22,7 @@ from audit.facts import projection_lags
 from audit.models import Agent, AgentDay, AgentVersion
 from audit.readonly import ReadOnlyModelAdmin, keyset_page
 from audit.state import ledger_states
+from audit.templatetags.desk import visible
 
 DAYS = 30
 VERSIONS = 100
@@ -123,8 +124,8 @@ class AgentAdmin(ReadOnlyModelAdmin):
         bars = days(agent, today=today)
         context = self.frame(
             request,
-            title=f"Agent {agent.agent_id}"[:80],
-            object=agent,
+            title=f"Agent {visible(agent.agent_id)}"[:80],
+            object=visible(agent.agent_id),
             strip=shown,
             shown=shown,
             agent=agent,

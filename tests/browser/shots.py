@@ -39,8 +39,8 @@ class View:
     is_public: bool = False
     status: int = 200
     """The answer it must give; a browser logs that of its own page, which is then no fault."""
-    needs_debug: bool = False
-    """Shown by an installation with OBS_DEBUG alone; else it is left out, and that is said."""
+    debug: bool | None = None
+    """Shown only with OBS_DEBUG (True) or only without (False); else left out, and that is said."""
     on_paper: bool = False
     """Print it as a PDF too."""
 
@@ -90,9 +90,8 @@ def _make_key(page: Page, url: str) -> None:
 
 def _live_keys(page: Page, url: str) -> Locator:
     page.goto(f"{url}/admin/audit/agentkey/")
-    return page.locator("tbody tr", has_text="shots").filter(
-        has=page.get_by_text("live", exact=True)
-    )
+    is_live = page.locator(".obs-badge", has_text="live")
+    return page.locator("tbody tr", has_text="shots").filter(has=is_live)
 
 
 def _revoke_key(page: Page, url: str) -> None:
@@ -164,7 +163,7 @@ PAGES = [
     View(name="index-paused", act=_paused),
     View(name="index-unknown", path="/admin/?ledger=nowhere"),
     View(name="keys-of-the-keyboard", act=_show_keys),
-    View(name="pieces", path="/admin/pieces/", needs_debug=True),
+    View(name="pieces", path="/admin/pieces/", debug=True),
     View(name="entries", path="/admin/audit/entry/", on_paper=True),
     View(name="entries-expanded", act=_expand_row),
     View(name="entries-filter", act=_open_filter),
@@ -205,7 +204,7 @@ PAGES = [
     View(name="person-add", path="/admin/auth/user/add/"),
     View(name="roles", path="/admin/auth/group/"),
     View(name="password", path="/admin/password_change/"),
-    View(name="not-found", path="/admin/audit/entry/{ledger}/999999999/", status=404),
+    View(name="not-found", path="/admin/audit/entry/{ledger}/999999999/", status=404, debug=False),
 ]
 
 
@@ -247,8 +246,9 @@ def photograph(
             if not view.is_public and not logged_in:
                 log_in(page, ready["url"], ready["user"], ready["password"])
                 logged_in = True
-            if view.needs_debug and not _has_debug(page, ready["url"] + view.path):
-                print(f"{view.name} left out: start with OBS_DEBUG=1 to see it", file=sys.stderr)  # noqa: T201
+            if view.debug not in {None, _has_debug(page, ready["url"])}:
+                said = f"{view.name} left out: start with OBS_DEBUG={int(bool(view.debug))}"
+                print(said, file=sys.stderr)  # noqa: T201
                 continue
             findings.problems += _visit(page, view, ready)
             page.screenshot(path=folder / f"{view.name}-{width}-{theme}.png", full_page=True)
@@ -262,8 +262,8 @@ def photograph(
     return problems
 
 
-def _has_debug(page: Page, address: str) -> bool:
-    return page.request.get(address).status == 200
+def _has_debug(page: Page, url: str) -> bool:
+    return page.request.get(f"{url}/admin/pieces/").status == 200
 
 
 def _watch(page: Page, url: str, findings: Findings) -> None:
