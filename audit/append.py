@@ -1,10 +1,10 @@
 """Append received events to the chain. The only module that inserts an entry or moves a head.
 
 One writer a ledger: whoever holds the row lock of its head. One transaction takes up to
-`settings.APPEND_BATCH` events out of the inbox, drops those whose id is chained already, numbers and
-hashes the rest, writes entries and event keys, deletes the inbox rows and moves the head; all of it
-commits or nothing. An event that Postgres refuses is found by halving and goes to quarantine, so a
-bad one never stops the rest. Anything else rolls back and leaves the inbox as it was.
+`settings.APPEND_BATCH` events out of the inbox, drops those whose id is chained already, numbers
+and hashes the rest, writes entries and event keys, deletes the inbox rows and moves the head; all
+of it commits or nothing. An event that Postgres refuses is found by halving and goes to quarantine,
+so a bad one never stops the rest. Anything else rolls back and leaves the inbox as it was.
 
 Bytes and hashes: audit.ledger.record. What is copied into columns: audit.ledger.columns.
 """
@@ -56,11 +56,18 @@ WITH taken AS (
     SELECT max(id) AS last
     FROM (
         SELECT id, sum(count) OVER (ORDER BY id) - count AS before
-        FROM (SELECT id, count FROM audit_inbox WHERE ledger_id = %(ledger)s ORDER BY id LIMIT %(batch)s) AS oldest
+        FROM (
+            SELECT id, count
+            FROM audit_inbox
+            WHERE ledger_id = %(ledger)s
+            ORDER BY id
+            LIMIT %(batch)s
+        ) AS oldest
     ) AS counted
     WHERE before < %(batch)s
 )
-SELECT i.ctid::text, i.received_at, i.digests, i.source, i.source_ids, i.request_id, i.traceparent, i.events, i.event_ids
+SELECT i.ctid::text, i.received_at, i.digests, i.source, i.source_ids, i.request_id, i.traceparent,
+       i.events, i.event_ids
 FROM audit_inbox AS i, taken
 WHERE i.ledger_id = %(ledger)s
   AND i.id <= taken.last
@@ -90,8 +97,9 @@ FROM unnest(%s::tid[]) AS t(row_id),
 _DELETE = "DELETE FROM audit_inbox WHERE ledger_id = %s AND ctid = ANY(%s::tid[])"
 _MOVE_HEAD = "UPDATE audit_head SET size = %s, hash = %s WHERE ledger_id = %s"
 _COPY_ENTRY = """
-COPY audit_entry (ledger_id, seq, received_at, occurred_at, is_backfill, event_id, hash, agent_id, actor_id,
-    category, action, outcome, severity, environment, run_id, trace_id, key_id, data_classes, record)
+COPY audit_entry (ledger_id, seq, received_at, occurred_at, is_backfill, event_id, hash, agent_id,
+    actor_id, category, action, outcome, severity, environment, run_id, trace_id, key_id,
+    data_classes, record)
 FROM STDIN (FORMAT BINARY)
 """
 _ENTRY_TYPES = [
@@ -349,7 +357,7 @@ def _make_months(connection: psycopg.Connection[Any], days: set[date]) -> None:
         _months.add(first_day)
 
 
-# --- Writing ----------------------------------------------------------------------------------------
+# --- Writing -------------------------------------------------------------------------------------
 
 
 def _write(
@@ -427,7 +435,7 @@ def _copy(
 
 
 def _is_fault_of_an_event(error: Exception) -> bool:
-    """Whether leaving an event out can help: a data exception, a broken constraint, a row too large.
+    """Tell whether leaving an event out can help: bad data, a broken constraint, too large a row.
 
     A missing partition is 23514 too, but names no constraint; that is our fault, not an event's.
     """

@@ -31,7 +31,7 @@ SCOPES: dict[str, str] = {
     "events:write": "Post events of an agent's own acts.",
     "events:backfill": "Bring in history: events marked as backfill.",
     "entries:read": "Read entries, states, status and metrics.",
-    "governance:write": "Post what judges or allows agents: approvals, reviews, cases, registrations.",
+    "governance:write": "Post what judges or allows agents: approvals, reviews, cases.",
     "ops:write": "Post what operates the system: backups, monitoring, queues.",
     "alerts:write": "Deliver alerts.",
     "reports:write": "Order and deliver reports.",
@@ -241,7 +241,7 @@ def _look_up(key_id: str, now: float) -> tuple[float, bytes, KeyGrant]:
 
 
 def _note_use(key_id: str, now: float) -> None:
-    """Write the last use at most once a minute a key, since a write per request costs more than it tells."""
+    """Write the last use at most once a minute a key: one a request costs more than it tells."""
     with _lock:
         if now - _used.get(key_id, -_LAST_USED_SECONDS) < _LAST_USED_SECONDS:
             return

@@ -25,7 +25,7 @@ _ringer: tuple[int, threading.Thread] | None = None
 
 
 def ring(ledger_id: int, *, task: str = "audit.append") -> None:
-    """Ask for an append of this ledger, or another task for it, soon. Returns at once and never fails."""
+    """Ask for an append of this ledger, or another task, soon. Returns at once and never fails."""
     global _ringer
     with _woken:
         _wanted.add((task, ledger_id))
@@ -43,9 +43,7 @@ def _ring_for_ever() -> None:
                 _woken.wait()
             rings = sorted(_wanted)
             _wanted.clear()
-        time.sleep(
-            _PAUSE if _ring_all(rings) else _SILENCE
-        )
+        time.sleep(_PAUSE if _ring_all(rings) else _SILENCE)
 
 
 def _ring_all(rings: list[tuple[str, int]]) -> bool:

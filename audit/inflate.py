@@ -60,7 +60,7 @@ def inflate(body: bytes) -> bytes:
                 raise BodyRefused(
                     status=413,
                     code="body-too-large",
-                    message=f"The body inflates to more than {INFLATED_LIMIT:,} bytes; send less at once.",
+                    message=f"The body inflates to over {INFLATED_LIMIT:,} bytes; send less.",
                 )
             pieces.append(piece)
             rest = inflater.unconsumed_tail

@@ -20,7 +20,8 @@ def open_ledger(name: str, *, origin: str = "") -> Ledger:
     """
     if not NAME.fullmatch(name):
         raise ValueError(
-            f"{name!r} is no ledger name: up to 63 of a-z, 0-9, dot and hyphen, no dot or hyphen first"
+            f"{name!r} is no ledger name: up to 63 of a-z, 0-9, dot and hyphen, "
+            "a letter or digit first"
         )
     with transaction.atomic():
         ledger, is_new = Ledger.objects.get_or_create(

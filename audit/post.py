@@ -186,7 +186,7 @@ def _limited(raws: Sequence[bytes]) -> Sequence[bytes]:
     return raws
 
 
-# --- The answer ------------------------------------------------------------------------------------
+# --- The answer ----------------------------------------------------------------------------------
 
 
 def _wait(receipts: Sequence[Receipt], grant: KeyGrant) -> bool:

@@ -191,7 +191,7 @@ def _ledger_digest_key(ledger_name: str) -> bytes:
 
 
 def new_event_id() -> UUID:
-    """Return a UUIDv7 (RFC 9562 section 5.7), so that ids of one time stand together in the index."""
+    """Return a UUIDv7 (RFC 9562 section 5.7): ids of one time stand together in the index."""
     milliseconds = time.time_ns() // 1_000_000
     number = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
     number = number & ~(0xF << 76) | (0x7 << 76)
@@ -326,7 +326,7 @@ def _check_scope(action: str, scopes: frozenset[str]) -> None:
 def _prepare(
     accepted: list[_Accepted], subjects: Mapping[str, Subject], ledger_name: str
 ) -> list[_Accepted]:
-    """Fill in digest and stored form; what only the stored form shows to be too large is refused."""
+    """Fill in digest and stored form; refuse what only the stored form shows to be too large."""
     ledger_key = _ledger_digest_key(ledger_name)
     redactor = _redactor()
     ready = []

@@ -77,7 +77,7 @@ _database = env.database(
 _database["OPTIONS"]["prepare_threshold"] = 3
 _database["ATOMIC_REQUESTS"] = False  # an acknowledged event must be committed before the answer
 if DATABASE_ROLE == "web":
-    # 503 after half a second without a connection; a client retries, a thread that waits helps nobody.
+    # 503 after half a second without a connection: a thread that waits longer helps nobody.
     _database["OPTIONS"]["pool"] = {
         "min_size": 2,
         "max_size": env.integer("OBS_WEB_CONNECTIONS", 12, least=2, most=500),
@@ -160,7 +160,7 @@ PROMETHEUS_LATENCY_BUCKETS = (
 )
 METRICS_MULTIPROC_DIR = env.text("PROMETHEUS_MULTIPROC_DIR")  # adds up several web processes
 
-# --- Django ----------------------------------------------------------------------------------------
+# --- Django --------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",  # its default would put its own site in place of ours

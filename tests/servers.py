@@ -28,12 +28,9 @@ if "DATABASE_URL" not in os.environ:
 
     _postgres = Postgres(DATA, settings={"shared_buffers": "128MB", "max_wal_size": "1GB"})
     _postgres.start()
-    for role, variable in (
-        ("web", "DATABASE_URL"),
-        ("worker", "DATABASE_WORKER_URL"),
-        ("owner", "DATABASE_OWNER_URL"),
-    ):
-        os.environ[variable] = _postgres.url(role)
+    os.environ["DATABASE_URL"] = _postgres.url("web")
+    os.environ["DATABASE_WORKER_URL"] = _postgres.url("worker")
+    os.environ["DATABASE_OWNER_URL"] = _postgres.url("owner")
     os.environ["OBS_TEST_SUPERUSER_URL"] = _postgres.url("superuser")
     os.environ["OBS_TEST_READ_URL"] = _postgres.url("read")
 

@@ -125,7 +125,7 @@ class AgentAdmin(ReadOnlyModelAdmin):
         context = self.frame(
             request,
             title=f"Agent {visible(agent.agent_id)}"[:80],
-            object=visible(agent.agent_id),
+            object=Agent(agent_id=visible(agent.agent_id)),  # what the theme writes as it is
             strip=shown,
             shown=shown,
             agent=agent,

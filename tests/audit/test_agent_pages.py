@@ -111,7 +111,9 @@ def test_an_agents_page_leads_to_its_entries_and_first_versions(
     page = html.unescape(page_of(auditor, ledger, "alice-agent"))
 
     assert f"/admin/audit/entry/?ledger={ledger.name}&agent=alice-agent" in page
-    first_seqs = re.findall(rf"/admin/audit/entry/{ledger.name}/(\d+)/", page.split("Versions")[1])
+    first_seqs = re.findall(
+        rf"/admin/audit/entry/{ledger.name}/(\d+)/", page.split('aria-label="Versions"')[1]
+    )
     assert first_seqs[:2] == ["1", "0"]
 
 

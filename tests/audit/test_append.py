@@ -131,7 +131,8 @@ def _put_into_inbox(ledger: Ledger, event: bytes) -> None:
     with raw_cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO audit_inbox (ledger_id, received_at, count, event_ids, digests, source, events)
+            INSERT INTO audit_inbox
+                (ledger_id, received_at, count, event_ids, digests, source, events)
             VALUES (%s, %s, 1, %s, %s, %s, %s)
             """,
             (

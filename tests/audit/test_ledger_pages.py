@@ -40,7 +40,7 @@ def test_the_page_says_what_is_known(auditor: Client, ledger: Ledger) -> None:
     catch_up_all(ledger.id)
     post(ledger, [make_event()])
     run_verification(ledger, kind="manual", requested_by="Alice")
-    (newest,) = [one for one in ledger_facts([ledger.id]).values()]
+    newest = ledger_facts([ledger.id])[ledger.id]
 
     page = page_of(auditor, ledger)
 

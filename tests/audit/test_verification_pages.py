@@ -15,7 +15,7 @@ from audit import runs, tasks
 from audit.append import append_pending
 from audit.errors import RunStopped
 from audit.models import Ledger, Verification
-from audit.verify import Progress, Report
+from audit.verify import Progress, Report, verify_stepwise
 from tests.audit.test_admin import administrator, auditor, get, main_ledger
 from tests.audit.test_runs import damage, told
 from tests.audit.test_verify import Connection, superuser
@@ -104,12 +104,14 @@ def test_the_loop_leaves_a_new_run_to_celery_for_a_moment(ten: Ledger) -> None:
 
 
 def test_how_far_it_is_stands_in_the_row(ten: Ledger) -> None:
-    begin(ten, chunks=3)
+    working = begin(ten, chunks=3)
 
     run = the_run(ten)
     assert (run.state, run.checked, run.next_seq, run.total()) == ("running", 6, 6, SIZE)
     assert run.seen_at is not None
     assert run.result is None
+    del working  # until here a worker had it
+    assert the_run(ten).state == "failed"
 
 
 def test_a_cancelled_run_stops_at_its_next_sign_and_proves_nothing(ten: Ledger) -> None:
@@ -130,7 +132,7 @@ def test_a_resumed_run_goes_on_where_it_stopped(ten: Ledger, monkeypatch: Any) -
     run_id = the_run(ten).id
     runs.cancel_run(ten, run_id, by="Bob")
     read: list[int] = []
-    original = runs.verify_stepwise
+    original = verify_stepwise
 
     def watched(ledger: Ledger, **options: Any) -> Iterator[Progress | Report]:
         read.append(options["after"].next_seq)
@@ -221,9 +223,10 @@ def test_a_run_that_fails_says_why_and_can_be_resumed(
     def fail(*_: object, **__: object) -> Iterator[Progress | Report]:
         raise OSError("the disk is gone")
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk"):
+    with monkeypatch.context() as patch:
         patch.setattr("audit.runs.verify_stepwise", fail)
-        runs.work_through_queue(ten)
+        with pytest.raises(OSError, match="disk"):
+            runs.work_through_queue(ten)
 
     run = the_run(ten)
     assert (run.state, run.note) == ("failed", "OSError: the disk is gone")
@@ -300,23 +303,25 @@ def test_an_administrator_cancels_and_resumes_by_the_page(
 
 
 def test_an_auditor_sees_the_run_and_changes_nothing(auditor: Client, ten: Ledger) -> None:
-    begin(ten, chunks=1)
+    working = begin(ten, chunks=1)
     address = f"{RUNS}{the_run(ten).id}/"
 
     answers = [auditor.post(f"{address}{act}/").status_code for act in ("cancel", "resume")]
 
     assert answers == [403, 403]
     assert the_run(ten).state == "running"
+    list(working)
 
 
 def test_a_stalled_run_is_called_so(auditor: Client, ten: Ledger) -> None:
-    begin(ten, chunks=1)
+    working = begin(ten, chunks=1)
     make_stale(ten)
 
     page = get(auditor, f"{RUNS}{the_run(ten).id}/change/")
 
     assert "Stalled: its worker has given no sign" in page
     assert "stalled" in get(auditor, f"{RUNS}?ledger={ten.name}")
+    list(working)
 
 
 def test_the_list_begins_with_what_people_asked_for(auditor: Client, ten: Ledger) -> None:

@@ -6,25 +6,24 @@ without Chromium.
 
 from __future__ import annotations
 
-import re
+import json
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
+from obsplatform import env
 from tests.browser.chromium import chromium_path
 from tests.browser.test_desk import agent, chromium, page
+from tests.conftest import make_event
 
 __all__ = ["agent", "chromium", "page"]  # fixtures, which pytest finds by their names here
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no Chromium on this machine")
-
-
-def ask(page: Page, installation: dict[str, Any]) -> None:
-    page.goto(f"{installation['url']}/admin/audit/ledger/{installation['ledger']}/change/")
-    page.get_by_role("button", name="Verify").click()
-    page.wait_for_url(re.compile(r"/admin/audit/verification/\d+/change/"))
 
 
 def test_a_ledger_is_verified_from_its_page_to_the_result(
@@ -52,33 +51,83 @@ def test_an_agent_is_reached_from_the_registry_and_leads_to_its_entries(
     expect(page.locator("#entries")).to_contain_text(agent)
 
 
-def test_progress_is_followed_without_reload_and_told_aloud(
-    page: Page, installation: dict[str, Any], agent: str
-) -> None:
-    """The run is over in a moment here, so its page is given the numbers of a long one."""
-    answers: Iterator[dict[str, Any]] = iter(
-        [
-            {"word": "queued", "checked": 0, "total": None, "percent": None, "rate": 0},
-            {"word": "queued", "checked": 450, "total": 1000, "percent": 45, "rate": 100},
-        ]
+def send(installation: dict[str, Any], event: dict[str, Any]) -> None:
+    """Post one event and wait until it is chained, or hear that its id is taken."""
+    request = urllib.request.Request(
+        f"{installation['url']}/api/v1/events?wait=chained",
+        data=json.dumps(event).encode(),
+        headers={
+            "Authorization": f"Bearer {installation['key']}",
+            "Content-Type": "application/json",
+        },
     )
-    last: dict[str, Any] = {}
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.status == 200
+    except urllib.error.HTTPError as refusal:
+        if refusal.code != 409:
+            raise
 
-    def answer(route: Any) -> None:
-        last.update(next(answers, last))
-        route.fulfill(json={"left": 5.5, "broken": 0} | last)
 
-    page.route("**/progress/", answer)
-    ask_while_it_waits(page, installation)
+@pytest.fixture
+def worker(installation: dict[str, Any]) -> Iterator[psycopg.Connection[Any]]:
+    """Connect as the worker, who says how far a run is."""
+    url = env.installation(installation["data"])["database_worker_url"]
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+def test_progress_is_followed_without_reload_told_aloud_and_cancelled(
+    page: Page, installation: dict[str, Any], agent: str, worker: psycopg.Connection[Any]
+) -> None:
+    """A run is over in a moment here, so the test is the worker of one and takes its time."""
+    begun = worker.execute(
+        """
+        INSERT INTO audit_verification
+            (ledger_id, kind, from_seq, to_seq, started_at, attempt, attempt_at, seen_at)
+        SELECT id, 'manual', 0, 1000, now(), 1, now() - interval '10 s', now()
+        FROM audit_ledger WHERE name = %s
+        RETURNING id
+        """,
+        (installation["ledger"],),
+    ).fetchone()
+    assert begun is not None
+    page.goto(f"{installation['url']}/admin/audit/verification/{begun[0]}/change/")
+    expect(page.locator(".obs-sentence")).to_contain_text("Checking")
+    page.evaluate("window.isTheSamePage = true")
+
+    worker.execute(
+        "UPDATE audit_verification SET checked = 450, next_seq = 450, "
+        "seen_at = attempt_at + interval '10 s' WHERE id = %s",
+        begun,
+    )
 
     expect(page.locator("#run-percent")).to_have_text("45 %", timeout=10_000)
     expect(page.locator("#run-bar")).to_have_attribute("value", "45")
-    expect(page.locator("#run-rate")).to_have_text("100 a second, 6 s left")
+    expect(page.locator("#run-rate")).to_have_text("45 a second, 13 s left")
     expect(page.locator("#run-said")).to_have_text("40 % of the run is done.")
     assert page.locator("#run-said").get_attribute("aria-live") == "polite"
+    assert page.evaluate("window.isTheSamePage")
+
+    page.get_by_role("button", name="Cancel the run").click()
+
+    expect(page.locator(".obs-sentence")).to_contain_text("Cancelled by")
+    expect(page.get_by_role("button", name="Resume the run")).to_be_visible()
 
 
-def ask_while_it_waits(page: Page, installation: dict[str, Any]) -> None:
-    """Open the page of a run as it was while the run waited."""
-    ask(page, installation)
-    expect(page.locator(".obs-sentence")).to_be_visible()
+def test_what_is_in_quarantine_is_compared_and_resolved_with_a_note(
+    page: Page, installation: dict[str, Any]
+) -> None:
+    first = make_event(details={"amount": 10})
+    send(installation, first)
+    send(installation, first | {"details": {"amount": "<b>99</b>"}})
+    page.goto(f"{installation['url']}/admin/audit/quarantine/")
+    page.locator("tr", has_text=str(first["id"])).get_by_role("link").first.click()
+    expect(page.get_by_role("region", name="Differences")).to_contain_text("<b>99</b>")
+
+    page.get_by_label("Note").fill("The client counted its ids by hand.")
+    page.get_by_role("button", name="Resolve").click()
+
+    expect(page.get_by_text("It is resolved; this is an entry in the ledger.")).to_be_visible()
+    expect(page.locator(".obs-fields").first).to_contain_text("resolved")
+    expect(page.get_by_label("Note")).to_have_count(0)

@@ -104,7 +104,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def sent(installation: dict[str, Any]) -> list[dict[str, Any]]:
     """Post the hostile events and return their receipts once they are chained."""
-    request = urllib.request.Request(  # noqa: S310 - the address of our own installation
+    request = urllib.request.Request(
         f"{installation['url']}/api/v1/events?wait=chained",
         data=json.dumps(hostile_events()).encode(),
         headers={
@@ -112,7 +112,7 @@ def sent(installation: dict[str, Any]) -> list[dict[str, Any]]:
             "Content-Type": "application/json",
         },
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=30) as answer:
         receipts: list[dict[str, Any]] = json.loads(answer.read())["receipts"]
     assert [each["status"] for each in receipts] == ["received"] * len(CORPUS), receipts
     return receipts

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from audit.errors import RunStopped
 from audit.models import Ledger
 from audit.runs import run_verification
 from audit.verify import Progress, Report
@@ -49,14 +50,17 @@ class Command(BaseCommand):
             )
         if options["from_seq"] < 0 or (options["to_seq"] or 0) < 0:
             raise CommandError("a seq is 0 or more", returncode=2)
-        report = run_verification(
-            ledger,
-            kind="manual",
-            requested_by="verifychain",
-            from_seq=options["from_seq"],
-            to_seq=options["to_seq"],
-            on_progress=_Shown().show,
-        )
+        try:
+            report = run_verification(
+                ledger,
+                kind="manual",
+                requested_by="verifychain",
+                from_seq=options["from_seq"],
+                to_seq=options["to_seq"],
+                on_progress=_Shown().show,
+            )
+        except RunStopped as stopped:
+            raise CommandError(f"{ledger.name}: not proven, {stopped}", returncode=3) from stopped
         if options["json"]:
             self.stdout.write(json.dumps(report.as_dict()))
         else:
@@ -97,5 +101,6 @@ def _sentence(report: Report) -> str:
     first = report.first
     return (
         f"{report.ledger}: TAMPERED at seq {first.seq}, field {first.field}: "
-        f"expected {first.expected}, found {first.found}; {report.broken:,} entries broken, {checked}"
+        f"expected {first.expected}, found {first.found}; "
+        f"{report.broken:,} entries broken, {checked}"
     )

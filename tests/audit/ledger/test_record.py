@@ -34,7 +34,7 @@ def one(event: bytes, *, seq: int = 0, head: bytes = GENESIS) -> tuple[bytes, by
 
 
 def published_leaves() -> list[tuple[bytes, str]]:
-    """Return leaves and hashes of RFC 6962; those of OBS_VECTORS too where it names their folder."""
+    """Return leaves and hashes of RFC 6962; those in the folder OBS_VECTORS too."""
     leaves = [
         (b"", "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"),
         (b"\x00", "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7"),
