@@ -122,6 +122,8 @@ def rebuild(
     Readers see the old rows until the new ones stand, so no count falls. Returns the entries read.
     """
     connection = raw_connection()
+    # A statement that was prepared before still means the live tables, not the temporary ones.
+    prepare_after, connection.prepare_threshold = connection.prepare_threshold, None
     next_seq = 0
     with raw_cursor() as cursor:
         for table in projection.tables:
@@ -140,6 +142,7 @@ def rebuild(
             with connection.transaction():
                 _swap(cursor, ledger.id, projection, next_seq)
         finally:
+            connection.prepare_threshold = prepare_after
             for table in projection.tables:
                 cursor.execute(sql.SQL("DROP TABLE pg_temp.{}").format(sql.Identifier(table)))
     return next_seq

@@ -1,4 +1,4 @@
-"""Store events durably and return their receipts. The only module that inserts into the inbox.
+"""Store events durably and return their receipts. The only way of new events into the inbox.
 
 One POST is one row: one insert, one flush, however many events. When `receive()` returns, every
 event it calls received is committed in Postgres; nothing is acknowledged from memory. An event

@@ -161,7 +161,27 @@ def assert_only_text(page: Page) -> None:
 def test_lists_and_front_page_show_it_as_text(
     page: Page, installation: dict[str, Any], sent: list[dict[str, Any]]
 ) -> None:
-    for address in ("/admin/", "/admin/audit/entry/", "/admin/audit/entry/?outcome=denied"):
+    for address in (
+        "/admin/",
+        "/admin/audit/entry/",
+        "/admin/audit/entry/?outcome=denied",
+        "/admin/audit/agent/",
+        "/admin/audit/ledger/",
+        "/admin/audit/quarantine/",
+    ):
+        page.goto(installation["url"] + address)
+        assert_only_text(page)
+
+
+def test_the_page_of_an_agent_shows_it_as_text(
+    page: Page, installation: dict[str, Any], sent: list[dict[str, Any]]
+) -> None:
+    page.goto(f"{installation['url']}/admin/audit/agent/")
+    listed = page.locator("tbody a[href*='?id=']")
+    addresses = {listed.nth(place).get_attribute("href") for place in range(listed.count())}
+    assert len(addresses) >= len(CORPUS)
+
+    for address in sorted(one for one in addresses if one):
         page.goto(installation["url"] + address)
         assert_only_text(page)
 
