@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import resolve, reverse
 
 View = Callable[[HttpRequest], HttpResponseBase]
@@ -27,6 +27,7 @@ class IngestFirst:
         if request.path_info != self.path:
             return self.get_response(request)
         request.resolver_match = self.match
-        response: HttpResponseBase = self.match.func(request)
+        response: HttpResponse = self.match.func(request)
+        response.headers["Content-Length"] = str(len(response.content))
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
