@@ -21,6 +21,7 @@ SCRIPTS: tuple[tuple[str, ...], ...] = (
     ("single_posts", "--runs", "3"),
     ("append_vs_copy",),
     ("verify",),
+    ("pages",),
     ("peers",),
 )
 LARGE: tuple[str, ...] = ("ingest", "--large")
