@@ -1,7 +1,7 @@
 """Wake a worker after an insert. A bell and nothing else: whatever it loses is found by polling.
 
 Ringing costs some 450 µs and can block while Redis refuses, so a thread of its own rings, at most
-once per 50 ms and ledger, and stays silent for a while after a failure.
+once per 50 ms, task and ledger, and stays silent for a while after a failure.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from kombu.exceptions import OperationalError
 log = structlog.get_logger(__name__)
 
 _PAUSE = 0.05
+_PAUSES = {"audit.project": 0.5}  # nobody waits for a projection; fewer turns read more at once
 _SILENCE = 5.0  # seconds without a try after Redis refused
 
 _wanted: set[tuple[str, int]] = set()
@@ -37,13 +38,25 @@ def ring(ledger_id: int, *, task: str = "audit.append") -> None:
 
 
 def _ring_for_ever() -> None:
+    rung: dict[tuple[str, int], float] = {}
     while True:
         with _woken:
-            while not _wanted:
-                _woken.wait()
-            rings = sorted(_wanted)
-            _wanted.clear()
-        time.sleep(_PAUSE if _ring_all(rings) else _SILENCE)
+            while not (due := _due(rung)):
+                _woken.wait(timeout=_PAUSE if _wanted else None)
+            _wanted.difference_update(due)
+        rung |= dict.fromkeys(due, time.monotonic())
+        if not _ring_all(due):
+            time.sleep(_SILENCE)
+
+
+def _due(rung: dict[tuple[str, int], float]) -> list[tuple[str, int]]:
+    """Return what is wanted and was not rung for just now. Call with `_woken` held."""
+    now = time.monotonic()
+    return [
+        (task, ledger_id)
+        for task, ledger_id in sorted(_wanted)
+        if now - rung.get((task, ledger_id), -_SILENCE) >= _PAUSES.get(task, _PAUSE)
+    ]
 
 
 def _ring_all(rings: list[tuple[str, int]]) -> bool:

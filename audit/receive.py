@@ -74,6 +74,18 @@ stored AS ({_STORE} WHERE NOT EXISTS (SELECT FROM known))
 SELECT position, digest, seq
 FROM known
 """  # noqa: S608  # two statements of ours
+# From row to row inside Postgres, so that the bytes are the same ones.
+_PUT_BACK = """
+INSERT INTO audit_inbox
+    (ledger_id, received_at, count, event_ids, digests, source, source_ids, request_id,
+     traceparent, events)
+SELECT ledger_id, received_at, 1, ARRAY[event_id], digest, source,
+       CASE WHEN source_id <> '' THEN ARRAY[source_id] END, request_id, traceparent, event
+FROM audit_quarantine
+WHERE ledger_id = %s
+  AND id = %s
+RETURNING id
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -280,6 +292,12 @@ def receive_own(
     )
     assert receipt.status == "received", f"the platform's own {action} was refused: {receipt.error}"
     return receipt
+
+
+def put_back(*, ledger_id: int, quarantine_id: int) -> None:
+    """Put a quarantined event into the inbox again, byte for byte, in the caller's transaction."""
+    rows(_PUT_BACK, (ledger_id, quarantine_id))
+    transaction.on_commit(lambda: bell.ring(ledger_id))
 
 
 def _parse(incoming: Iterable[Incoming], sender: Sender) -> tuple[list[Receipt], list[_Accepted]]:

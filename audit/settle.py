@@ -12,30 +12,15 @@ import msgspec
 from django.db import transaction
 from django.utils import timezone
 
-from audit import bell
-from audit.database import rows
 from audit.errors import NotCanonical, NotSettled
 from audit.ledger.canonical import canonicalise
 from audit.ledger.columns import columns_of_event, columns_of_source
 from audit.models import Quarantine
-from audit.receive import receive_own
+from audit.receive import put_back, receive_own
 from audit.whereis import whereis
 
 MOST_NOTE = 1000
 """Characters of a note."""
-
-# From row to row inside Postgres, so that the bytes are the same ones.
-_PUT_BACK = """
-INSERT INTO audit_inbox
-    (ledger_id, received_at, count, event_ids, digests, source, source_ids, request_id,
-     traceparent, events)
-SELECT ledger_id, received_at, 1, ARRAY[event_id], digest, source,
-       CASE WHEN source_id <> '' THEN ARRAY[source_id] END, request_id, traceparent, event
-FROM audit_quarantine
-WHERE ledger_id = %s
-  AND id = %s
-RETURNING id
-"""
 
 
 def resolve(held: Quarantine, *, note: str, by: str) -> None:
@@ -50,8 +35,7 @@ def replay(held: Quarantine, *, note: str, by: str) -> None:
         raise NotSettled(why_not)
     with transaction.atomic():
         _settle(held, "replayed", note=note, by=by)
-        rows(_PUT_BACK, (held.ledger_id, held.id))
-        transaction.on_commit(lambda: bell.ring(held.ledger_id))
+        put_back(ledger_id=held.ledger_id, quarantine_id=held.id)
 
 
 def why_no_replay(held: Quarantine) -> str:

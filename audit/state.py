@@ -12,6 +12,9 @@ from datetime import datetime
 from django.conf import settings
 from django.db import connection
 
+MOST_LEDGERS = 200
+"""Ledgers that a page lists; one that is asked for by name is found beyond them."""
+
 INBOX_LOOK = 10_000
 """At most so many inbox rows are added up; more is said as "at least"."""
 
@@ -85,18 +88,52 @@ _STATES = """
       LEFT JOIN LATERAL (
            SELECT coalesce(sum(waiting.count), 0) AS events, coalesce(sum(1), 0) AS rows
              FROM (
-                  SELECT i.count FROM audit_inbox AS i WHERE i.ledger_id = l.id LIMIT %s
+                  SELECT i.count FROM audit_inbox AS i WHERE i.ledger_id = l.id LIMIT %(look)s
              ) AS waiting
       ) AS inbox ON true
-     ORDER BY l.name <> %s, l.name
-     LIMIT 200
+     WHERE (%(name)s::text IS NULL OR l.name = %(name)s)
+       AND (%(id)s::integer IS NULL OR l.id = %(id)s)
+     ORDER BY l.name <> %(first)s, l.name
+     LIMIT %(most)s
 """
 
 
-def ledger_states() -> list[LedgerState]:
-    """Return the state of each ledger, the platform's own first, at most 200."""
+def ledger_states(*, also: str = "") -> list[LedgerState]:
+    """Return the state of each ledger, the platform's own first, at most MOST_LEDGERS.
+
+    `also` names one that is there even beyond that number, when it exists.
+    """
+    found = _states()
+    if also and also not in {one.name for one in found}:
+        found += _states(name=also)
+    return found
+
+
+def ledger_state(*, name: str | None = None, ledger_id: int | None = None) -> LedgerState | None:
+    """Return the state of one ledger, or None when there is none of that name or id."""
+    assert (name is None) != (ledger_id is None), "a ledger is asked for by name or by id"
+    return next(iter(_states(name=name, ledger_id=ledger_id)), None)
+
+
+def own_state() -> LedgerState | None:
+    """Return the state of the platform's own ledger, else of the first there is."""
+    return next(iter(_states(most=1)), None)
+
+
+def _states(
+    *, name: str | None = None, ledger_id: int | None = None, most: int = MOST_LEDGERS
+) -> list[LedgerState]:
     with connection.cursor() as cursor:
-        cursor.execute(_STATES, [INBOX_LOOK, settings.LEDGER])
+        cursor.execute(
+            _STATES,
+            {
+                "look": INBOX_LOOK,
+                "name": None if name is None else name.replace("\0", ""),
+                "id": ledger_id,
+                "first": settings.LEDGER,
+                "most": most,
+            },
+        )
         return [
             LedgerState(
                 id=ledger_id,

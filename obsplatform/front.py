@@ -22,7 +22,7 @@ from audit.admin.curl import curl_line
 from audit.admin.lines import newest_lines, wrong_lines
 from audit.arrivals import first_seq_since
 from audit.models import Agent, Quarantine
-from audit.state import LedgerState, ledger_states
+from audit.state import LedgerState, ledger_states, own_state
 
 NEWEST = 10
 WRONG = 10
@@ -39,10 +39,7 @@ def strip(request: HttpRequest) -> dict[str, Any]:
     if not request.user.has_perm("audit.view_entry"):
         return {}
 
-    def first() -> LedgerState | None:
-        return next(iter(ledger_states()), None)
-
-    return {"strip": SimpleLazyObject(first)}
+    return {"strip": SimpleLazyObject(own_state)}
 
 
 def front_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -71,8 +68,8 @@ def live(request: HttpRequest) -> HttpResponse:
 
 def _live_part(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
-    states = ledger_states()
-    wanted = request.GET.get("ledger")
+    wanted = request.GET.get("ledger", "")
+    states = ledger_states(also=wanted)
     shown = next((one for one in states if one.name == wanted), states[0] if states else None)
     part: dict[str, Any] = {
         "now": now,

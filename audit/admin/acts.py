@@ -60,7 +60,7 @@ class Look:
 def read_look(request: HttpRequest, *, shows: dict[str, str]) -> Look:
     """Read the address of a list. `shows` names its tabs and their words, the usual one first."""
     asked = request.GET
-    ledgers = ledger_states()
+    ledgers = ledger_states(also=asked.get("ledger", ""))
     wanted = asked.get("ledger") or (ledgers[0].name if ledgers else "")
     shown = next((one for one in ledgers if one.name == wanted), None)
     show = asked.get("show") or next(iter(shows))

@@ -21,7 +21,7 @@ from audit.admin.curl import curl_line
 from audit.facts import projection_lags
 from audit.models import Agent, AgentDay, AgentVersion
 from audit.readonly import ReadOnlyModelAdmin, keyset_page
-from audit.state import ledger_states
+from audit.state import ledger_state
 from audit.templatetags.desk import visible
 
 DAYS = 30
@@ -110,7 +110,7 @@ class AgentAdmin(ReadOnlyModelAdmin):
             return HttpResponseRedirect(
                 f"{reverse('admin:audit_agent_changelist')}?ledger={ledger}"
             )
-        shown = next((one for one in ledger_states() if one.name == ledger), None)
+        shown = ledger_state(name=ledger)
         agent = (
             Agent.objects.select_related("ledger")
             .filter(ledger_id=shown.id, agent_id=wanted.replace("\0", ""))

@@ -59,7 +59,7 @@ class EntryAdmin(ReadOnlyModelAdmin):
         errors.update(asked.errors)
         if len(asked.ledger) > 1:
             errors["ledger"] = "is one ledger at a time here: each has seqs of its own"
-        ledgers = state.ledger_states()
+        ledgers = state.ledger_states(also=asked.ledger[0])
         shown = next((one for one in ledgers if one.name == asked.ledger[0]), None)
         page: KeysetPage[Entry] = KeysetPage(rows=[], newer=None, older=None)
         if shown is not None and not errors:
@@ -133,7 +133,8 @@ class EntryAdmin(ReadOnlyModelAdmin):
         is_readable = reading.is_readable(event)
         source = record.get("source")
         source = source if isinstance(source, dict) else {}
-        shown = next(one for one in state.ledger_states() if one.id == entry.ledger_id)
+        shown = state.ledger_state(ledger_id=entry.ledger_id)
+        assert shown is not None, "an entry stands in a ledger"
         around = lines_around(entry, shown, REACH)
         before = next((one.entry for one in around if one.entry.seq == entry.seq - 1), None)
         after = next((one.entry for one in around if one.entry.seq == entry.seq + 1), None)

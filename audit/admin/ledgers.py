@@ -19,7 +19,7 @@ from audit.admin.acts import act, say
 from audit.admin.curl import curl_line
 from audit.models import Ledger, Verification
 from audit.readonly import ReadOnlyModelAdmin
-from audit.state import LedgerState, ledger_states
+from audit.state import LedgerState, ledger_state, ledger_states
 
 HISTORY = 10
 """Runs shown on a ledger's page."""
@@ -64,7 +64,7 @@ class LedgerAdmin(ReadOnlyModelAdmin):
     def row_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show one ledger by its name."""
         now = timezone.now()
-        shown = next((one for one in ledger_states() if one.name == object_id), None)
+        shown = ledger_state(name=object_id)
         if shown is None:
             raise Http404("no ledger has this name")
         known = facts.ledger_facts([shown.id])[shown.id]

@@ -20,7 +20,7 @@ from audit.admin.contents import MOST_DIFFERENCES, differences, show
 from audit.errors import NotSettled
 from audit.models import Entry, EventKey, Quarantine
 from audit.readonly import ReadOnlyModelAdmin, keyset_page
-from audit.state import ledger_states
+from audit.state import ledger_state
 
 SHOWS = {"open": "Open", "settled": "Settled", "all": "All"}
 
@@ -122,7 +122,7 @@ class QuarantineAdmin(ReadOnlyModelAdmin):
     def _page(
         self, request: HttpRequest, held: Quarantine, *, note: str = "", refusal: str = ""
     ) -> HttpResponse:
-        shown = next((one for one in ledger_states() if one.id == held.ledger_id), None)
+        shown = ledger_state(ledger_id=held.ledger_id)
         content = show(bytes(held.event))
         holder, is_same = _holder(held)
         parted = differences(_event_of(holder), content.event) if holder and not is_same else []

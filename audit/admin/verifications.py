@@ -19,7 +19,7 @@ from audit import runs
 from audit.admin.acts import act, number, read_look, say
 from audit.models import Verification
 from audit.readonly import ReadOnlyModelAdmin, keyset_page
-from audit.state import ledger_states
+from audit.state import ledger_state
 
 SHOWS = {"asked": "By hand and by night", "findings": "Findings", "all": "Every run"}
 _FILTERS: dict[str, dict[str, Any]] = {
@@ -81,7 +81,7 @@ class VerificationAdmin(ReadOnlyModelAdmin):
         now = timezone.now()
         run = _run(object_id)
         may_change = request.user.has_perm("audit.change_verification")
-        shown = next((one for one in ledger_states() if one.id == run.ledger_id), None)
+        shown = ledger_state(ledger_id=run.ledger_id)
         context = self.frame(
             request,
             title=f"Verification {run.id:,}",
