@@ -65,12 +65,14 @@ WHERE ledger_id = %s
   AND name = %s
 """
 _READ = """
-SELECT seq, record
-FROM audit_entry
-WHERE ledger_id = %s
-  AND seq >= %s
-  AND seq < %s
-ORDER BY seq
+SELECT e.seq, e.record
+FROM audit_entry AS e
+JOIN audit_head AS h ON h.ledger_id = e.ledger_id
+WHERE e.ledger_id = %s
+  AND e.seq >= %s
+  AND e.seq < %s
+  AND e.seq < h.size  -- a stranger beyond the head must not carry the cursor past what is to come
+ORDER BY e.seq
 """
 
 

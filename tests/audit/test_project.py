@@ -358,3 +358,23 @@ def test_an_empty_ledger_has_nothing_to_read_or_rebuild(
     assert catch_up(ledger.id, registry) == 0
     assert rebuild(ledger, registry) == 0
     assert registry_rows(ledger) == [[], [], []]
+
+
+def test_a_row_beyond_the_head_does_not_carry_the_cursor_along(ledger: Ledger) -> None:
+    chain(ledger, [make_event()])
+    with raw_cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO audit_entry
+            SELECT (jsonb_populate_record(e, '{"seq": 5}')).*
+            FROM audit_entry AS e
+            WHERE ledger_id = %s
+            """,
+            (ledger.id,),
+        )
+
+    catch_up_all(ledger.id)
+    chain(ledger, [make_event() for _ in range(3)])
+    catch_up_all(ledger.id)
+
+    assert Agent.objects.get(ledger=ledger).entries == 4
