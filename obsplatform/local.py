@@ -56,6 +56,7 @@ ELSEWHERE = Path("/var/lib/obsplatform")  # as root only, for what Postgres' own
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 600  # crash recovery may replay gigabytes; a server that dies is noticed at once
 RETRY_SECONDS = 20  # how long a lock of a server just killed may stand in the way
+PING_SECONDS = 2  # a server that is stopped would never answer
 LONGEST_SOCKET_PATH = 103  # bytes, on macOS; Linux has four more
 # Fast, then immediate: both keep every commit. SIGTERM would wait for every client to leave.
 POSTGRES_STOPS: processes.Stops = (
@@ -219,9 +220,26 @@ class Postgres:
 
     def is_ready(self) -> bool:
         """Tell whether it takes connections now."""
-        answer = PGconn.ping(self.url("superuser", database="postgres").encode())
+        answer = self._ping()
         self._has_answered = self._has_answered or answer == Ping.OK
         return answer == Ping.OK
+
+    def _ping(self) -> Ping:
+        address = self.url("superuser", database="postgres") + f"?connect_timeout={PING_SECONDS}"
+        return Ping(PGconn.ping(address.encode()))
+
+    def is_stuck(self) -> bool:
+        """Tell whether it refuses connections as if it recovered while nothing recovers.
+
+        Postgres 18.6 does not notice when its recovering process is killed after a crash: the
+        postmaster lives on and is "in recovery mode" for ever. A look may also fall into the
+        moment before that process is started, so one look proves nothing.
+        """
+        if self._ping() != Ping.REJECT:
+            return False
+        return not any(
+            title.startswith("postgres: startup") for title in processes.titles_below(self.pid)
+        )
 
     def create_database(self, name: str = DATABASE, *, template: str | None = None) -> None:
         """Make roles, database and guards, or make them right again; safe to repeat.

@@ -176,6 +176,18 @@ def end_group(process: subprocess.Popen[bytes]) -> int | None:
     return process.wait()
 
 
+def titles_below(pid: int) -> list[str]:
+    """Return the command lines of the process' own children."""
+    found = []
+    try:
+        for child in psutil.Process(pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
+                found.append(" ".join(child.cmdline()))
+    except psutil.NoSuchProcess:
+        return []
+    return found
+
+
 def of_run(run: str) -> list[Mark]:
     """Return every process that carries the mark of this run in its environment, but us."""
     found = []

@@ -32,6 +32,8 @@ PAUSES = (0.5, 1, 2, 4)  # seconds before the first, second, … restart in a ro
 SETTLED_SECONDS = 60  # who has lived this long starts again at the first pause
 STOPS: Stops = ((signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))  # all tiers stay under 5 s in all
 HELD_LINES = 10_000  # what is kept for a terminal that does not read; the oldest go first
+LOOK_SECONDS = 2  # between two questions whether a process is stuck
+STUCK_SECONDS = 10  # who has been so for this long is killed, and starts again as after any death
 CHUNK = 4096  # bytes that a pipe which is writable takes without blocking
 
 
@@ -69,6 +71,12 @@ class Child:
     """How often in a row it did not settle."""
     due: float = 0.0
     """When it starts again, on the monotonic clock."""
+    is_stuck: Callable[[], bool] | None = None
+    """Tells that it lives and will never work again, for who can end up like that."""
+    looked: float = 0.0
+    """When it was last asked, on the monotonic clock."""
+    stuck_since: float | None = None
+    """Since when every look has found it stuck, on the monotonic clock."""
 
 
 class Lines:
@@ -162,9 +170,10 @@ class Supervisor:
         *,
         tier: int = 0,
         stops: Stops = STOPS,
+        is_stuck: Callable[[], bool] | None = None,
     ) -> None:
         """Start a process and keep it running from now on."""
-        child = Child(name=name, launch=launch, tier=tier, stops=stops)
+        child = Child(name=name, launch=launch, tier=tier, stops=stops, is_stuck=is_stuck)
         self.children[name] = child
         self._start(child)
 
@@ -227,15 +236,30 @@ class Supervisor:
                 self._start(child)
                 self.on_change()
             return
+        now = time.monotonic()
         code = processes.end_group(child.process)
         if code is None:
+            self._end_when_stuck(child, now)
             return
-        now = time.monotonic()
         child.deaths = 1 if now - child.began > SETTLED_SECONDS else child.deaths + 1
         pause = PAUSES[min(child.deaths, len(PAUSES)) - 1]
         child.process, child.mark, child.due = None, None, now + pause
         ended = f"signal {-code}" if code < 0 else f"exit code {code}"
         self.lines.say("up", f"{child.name} ended with {ended}; it starts again in {pause} s")
+
+    def _end_when_stuck(self, child: Child, now: float) -> None:
+        """Kill a process that every look of the last STUCK_SECONDS has found stuck."""
+        if child.is_stuck is None or child.mark is None or now - child.looked < LOOK_SECONDS:
+            return
+        child.looked = now
+        if not child.is_stuck():
+            child.stuck_since = None
+            return
+        child.stuck_since = child.stuck_since or now
+        if now - child.stuck_since >= STUCK_SECONDS:
+            self.lines.say("up", f"{child.name} has been stuck for {STUCK_SECONDS} s and is killed")
+            child.stuck_since = None
+            processes.send(child.mark, signal.SIGKILL)
 
     def _listen(self, stream: IO[bytes] | None, take: Callable[[str], None]) -> None:
         if stream is None:

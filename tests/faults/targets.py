@@ -23,7 +23,9 @@ from obsplatform.processes import Mark
 
 CHILDREN = frozenset({"postgres", "valkey", "web", "worker", "beat", "append"})
 _CHAINED = re.compile(rb'^(\w+) +\| (\{.*"event": ?"chained".*\})', re.MULTILINE)
-HEALING_SECONDS = 120  # a bound against hanging: the supervisor pauses up to 30 s
+HEALING_SECONDS = (
+    120  # a bound against hanging: the supervisor pauses up to 4 s, and kills who is stuck for 10 s
+)
 
 
 def eventually(holds: Callable[[], bool], *, what: str, within: float) -> float:
@@ -58,13 +60,13 @@ class Target:
         return [mark for mark, _ in self._children(name)]
 
     def of_postgres(self) -> list[Mark]:
-        """Return Postgres' own processes, backends and others, but the one that recovers.
+        """Return Postgres' own processes: backends, writers, and the one that recovers."""
+        return [mark for mark, title in self._children("postgres") if ": " in title]
 
-        Postgres 18 does not notice when that one is killed after a crash: it stands there, alive
-        and for ever "in recovery mode", until someone ends the postmaster.
-        """
-        titled = [(mark, title) for mark, title in self._children("postgres") if ": " in title]
-        return [mark for mark, title in titled if not title.startswith("postgres: startup")]
+    def recovering(self) -> list[Mark]:
+        """Return the process of Postgres that recovers after a crash, while one does."""
+        titled = self._children("postgres")
+        return [mark for mark, title in titled if title.startswith("postgres: startup")]
 
     def _children(self, name: str) -> list[tuple[Mark, str]]:
         parent = self.running(name)

@@ -11,9 +11,9 @@ import psycopg
 
 from tests.faults import storm
 from tests.faults.conditions import assert_nothing_was_lost
-from tests.faults.load import Agent, Load
+from tests.faults.load import Agent, Load, seeded_event
 from tests.faults.storm import Victims
-from tests.faults.targets import Target
+from tests.faults.targets import Target, eventually, kill
 
 
 def _endure(
@@ -41,12 +41,45 @@ def test_killing_postgres_loses_nothing(
     tell: Callable[[str], None],
 ) -> None:
     victims: Victims = {
-        # Rare, as the supervisor starts it again after a pause of 1, 2, … 30 s.
+        # Rare, as the supervisor starts it again after a pause of 0.5 to 4 s.
         "postmaster": (1, lambda: target.any_of("postgres")),
         # Any death among them makes the whole server recover from its log.
         "backend": (20, target.of_postgres),
     }
     _endure(target, agent, victims, rounds=rounds, chance=chance, tell=tell)
+
+
+def test_killing_the_process_that_recovers_postgres_loses_nothing(
+    target: Target,
+    agent: Agent,
+    chance: random.Random,
+    tell: Callable[[str], None],
+) -> None:
+    with Load(target.url, target.key, chance=chance) as load:
+        began = time.monotonic()
+        _kill_recovery(target)
+        agent.deliver([seeded_event(chance)])
+        taken = time.monotonic() - began
+
+    attempts = load.attempts + agent.attempts
+    assert_nothing_was_lost(target, attempts)
+    tell(f"taken again after {taken:.2f} s; {storm.tell(storm.Struck(), attempts)}")
+
+
+def _kill_recovery(target: Target) -> None:
+    """Kill backends until a recovery is seen while it lasts, and kill that."""
+
+    def struck() -> bool:
+        for backend in target.of_postgres():
+            kill(backend)
+            deadline = time.monotonic() + 1
+            while time.monotonic() < deadline:
+                for recovering in target.recovering():
+                    kill(recovering)
+                    return True
+        return False
+
+    eventually(struck, what="a recovery is seen", within=storm.CHAINED_SECONDS)
 
 
 def test_killing_the_web_server_in_the_middle_of_requests_loses_nothing(

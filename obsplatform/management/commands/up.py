@@ -189,7 +189,13 @@ class Installation:
         if self.postgres is not None:
             self.postgres.prepare()
             self._say(f"the database lives in {self.postgres.folder}")
-            self.supervisor.add("postgres", self.postgres.launch, tier=2, stops=POSTGRES_STOPS)
+            self.supervisor.add(
+                "postgres",
+                self.postgres.launch,
+                tier=2,
+                stops=POSTGRES_STOPS,
+                is_stuck=self.postgres.is_stuck,
+            )
             self._wait_for("postgres", self.postgres)
             self.postgres.create_database()
             for variable, role in _ROLES.items():
