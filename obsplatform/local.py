@@ -193,6 +193,7 @@ class Postgres:
         """
         if not self.port or (not self._has_answered and not _is_free(self.port)):
             self.port = _free_port()
+        self._remove_empty_locks()
         access = self.data / "pg_hba.conf"
         if self.folder.parent != self.data.resolve():
             access = self.folder.parent / "pg_hba.conf"
@@ -217,6 +218,17 @@ class Postgres:
             signal_when_orphaned=POSTGRES_STOPS[0][0],
         )
         return self.process
+
+    def _remove_empty_locks(self) -> None:
+        """Remove lock files that a server killed between making and filling them has left.
+
+        Postgres refuses to start over an empty one for ever, since another server might just be
+        starting. Here none is: who starts one holds the installation's lock.
+        """
+        locks = [self.folder / "postmaster.pid", *self._sockets.glob(".s.PGSQL.*.lock")]
+        for lock in locks:
+            if lock.exists() and lock.stat().st_size == 0:
+                lock.unlink()
 
     def is_ready(self) -> bool:
         """Tell whether it takes connections now."""
