@@ -2,9 +2,10 @@
 
 One writer a ledger: whoever holds the row lock of its head. One transaction takes up to
 `settings.APPEND_BATCH` events out of the inbox, drops those whose id is chained already, numbers
-and hashes the rest, writes entries and event keys, deletes the inbox rows and moves the head; all
-of it commits or nothing. An event that Postgres refuses is found by halving and goes to quarantine,
-so a bad one never stops the rest. Anything else rolls back and leaves the inbox as it was.
+and hashes the rest, writes entries, event keys and the tiles that became full, deletes the inbox
+rows and moves the head; all of it commits or nothing. An event that Postgres refuses is found by
+halving and goes to quarantine, so a bad one never stops the rest. Anything else rolls back and
+leaves the inbox as it was.
 
 Bytes and hashes: audit.ledger.record. What is copied into columns: audit.ledger.columns.
 """
@@ -29,10 +30,13 @@ from psycopg import errors as pg
 
 from audit.appendstats import reason_of, record_append, record_failure
 from audit.database import raw_connection, raw_cursor, rows
+from audit.errors import TilesMissing
 from audit.ledger.columns import columns_of_event, columns_of_source, parse_time
 from audit.ledger.record import format_time, link
+from audit.ledger.tiles import Edge, grow
 from audit.models import Quarantine
 from audit.quarantine import CONFLICT, Misfit, quarantine
+from audit.tree import load_edge, write_tiles
 
 log = structlog.get_logger(__name__)
 
@@ -210,12 +214,18 @@ def _append_once(ledger_id: int, batch: int) -> Appended | None:
         fresh, conflicts, duplicates = _sort(waiting, posts, ledger_id)
         _make_months(connection, {post.received_at.date() for post in posts})
         new_size, new_hash = size, bytes(last_hash)
+        edge = _edge_at(ledger_id, size, new_hash)
         refused: list[tuple[_Waiting, str]] = []
+        leaves: list[bytes] = []
         for chained in _write(
             connection, fresh, ledger_id, ledger_name, new_size, new_hash, refused
         ):
-            new_size, new_hash = chained
+            leaves += chained
+            new_size, new_hash = new_size + len(chained), chained[-1]
         with raw_cursor() as cursor:
+            if edge is not None:
+                edge, full = grow(edge, leaves)
+                write_tiles(cursor, ledger_id, full)
             for one in conflicts:
                 _quarantine(cursor, ledger_id, one, Quarantine.CONFLICT, CONFLICT)
             for one, error in unreadable:
@@ -233,6 +243,7 @@ def _append_once(ledger_id: int, batch: int) -> Appended | None:
                     entries=new_size - size,
                     seconds=time.perf_counter() - started,
                 )
+    _edges[ledger_id] = new_hash, edge
     done = Appended(
         entries=new_size - size,
         duplicates=duplicates,
@@ -357,6 +368,27 @@ def _make_months(connection: psycopg.Connection[Any], days: set[date]) -> None:
         _months.add(first_day)
 
 
+# --- The tree -------------------------------------------------------------------------------------
+
+_edges: dict[int, tuple[bytes, Edge | None]] = {}
+"""By ledger, the head's hash and the right edge there, as this process left them last.
+
+None where older entries have no tiles yet: then none are made until fill.py has made those.
+"""
+
+
+def _edge_at(ledger_id: int, size: int, head: bytes) -> Edge | None:
+    """Return the right edge of the tree at the head, from memory if nobody else has appended."""
+    known, edge = _edges.get(ledger_id, (b"", None))
+    if known == head and edge is not None and edge.size == size:
+        return edge
+    try:
+        return load_edge(ledger_id, size=size)
+    except TilesMissing as missing:
+        log.warning("tiles.missing", ledger_id=ledger_id, tile=missing.tile)
+        return None
+
+
 # --- Writing -------------------------------------------------------------------------------------
 
 
@@ -368,8 +400,8 @@ def _write(
     size: int,
     head: bytes,
     refused: list[tuple[_Waiting, str]],
-) -> Iterator[tuple[int, bytes]]:
-    """Write the events, halving at a refusal until the one event is found; yield each new head.
+) -> Iterator[list[bytes]]:
+    """Write the events, halving at a refusal until the one event is found; yield their hashes.
 
     A part that fails is undone by its savepoint, so numbering goes on from the last good head.
     """
@@ -377,7 +409,7 @@ def _write(
         return
     try:
         with connection.transaction():
-            size, head = _copy(connection, events, ledger_id, ledger_name, size, head)
+            leaves = _copy(connection, events, ledger_id, ledger_name, size, head)
     except (pg.DatabaseError, msgspec.DecodeError, ValueError, RecursionError) as error:
         if not _is_fault_of_an_event(error):
             raise
@@ -386,11 +418,11 @@ def _write(
             return
         middle = len(events) // 2
         for half in (events[:middle], events[middle:]):
-            for moved in _write(connection, half, ledger_id, ledger_name, size, head, refused):
-                size, head = moved
-                yield moved
+            for chained in _write(connection, half, ledger_id, ledger_name, size, head, refused):
+                size, head = size + len(chained), chained[-1]
+                yield chained
         return
-    yield size, head
+    yield leaves
 
 
 def _copy(
@@ -400,8 +432,9 @@ def _copy(
     ledger_name: str,
     size: int,
     head: bytes,
-) -> tuple[int, bytes]:
-    """COPY entries and event keys; return the new size and head."""
+) -> list[bytes]:
+    """COPY entries and event keys; return the hashes of the entries."""
+    leaves = []
     pieces = [(one.event, one.post.received_text, one.source()) for one in events]
     with connection.cursor() as cursor:
         with cursor.copy(_COPY_ENTRY) as copy:
@@ -410,6 +443,7 @@ def _copy(
             for one, (seq, record, leaf) in zip(
                 events, link(pieces, ledger=ledger_name, size=size, head=head), strict=True
             ):
+                leaves.append(leaf)
                 found = columns_of_event(one.event)
                 write(
                     (
@@ -431,7 +465,7 @@ def _copy(
             write = copy.write_row
             for seq, one in enumerate(events, size):
                 write((ledger_id, one.event_id, seq, one.digest))
-    return size + len(events), leaf
+    return leaves
 
 
 def _is_fault_of_an_event(error: Exception) -> bool:

@@ -63,3 +63,85 @@ class NotSettled(AuditError):
 
     The text says which, and the way out; it never holds content of the event.
     """
+
+
+class TilesMissing(AuditError):
+    """A tile that a ledger of this size must have is not there; `manage.py filltiles` makes it."""
+
+    def __init__(self, *, ledger_id: int, tile: str) -> None:
+        super().__init__(ledger_id, tile)
+        self.ledger_id = ledger_id
+        self.tile = tile
+
+    def __str__(self) -> str:
+        """Read as a sentence that names the way out."""
+        return f"{self.tile} is missing; run manage.py filltiles"
+
+
+class EntriesMissing(AuditError):
+    """A stretch of a ledger has fewer or more entries than seqs, so no tile can be made of it."""
+
+    def __init__(self, *, ledger: str, start: int, end: int, found: int) -> None:
+        super().__init__(ledger, start, end, found)
+        self.ledger = ledger
+        self.start = start
+        self.end = end
+        self.found = found
+
+    def __str__(self) -> str:
+        """Read as a sentence that names the way out."""
+        return (
+            f"{self.ledger} has {self.found:,} entries from #{self.start:,} to #{self.end - 1:,}, "
+            f"not {self.end - self.start:,}; run manage.py verifychain --ledger {self.ledger}"
+        )
+
+
+class RecordUnreadable(AuditError):
+    """A stored record is no record any more, so somebody changed it in the database."""
+
+    def __init__(self, *, seq: int) -> None:
+        super().__init__(seq)
+        self.seq = seq
+
+    def __str__(self) -> str:
+        """Name the entry and the way out."""
+        return (
+            f"the record of entry {self.seq} cannot be read any more: verify the ledger, and "
+            "export a bundle without renderings, or leave that entry out"
+        )
+
+
+class ExportStopped(AuditError):
+    """An export ended before its end: it was cancelled, or another worker has taken it."""
+
+
+class NoCheckpoint(AuditError):
+    """There is no checkpoint to export at; the text says what to do."""
+
+
+class NotExported(AuditError):
+    """An export cannot be made or had as asked; the text says why, and the way out."""
+
+
+class SigningKeyMissing(AuditError):
+    """A ledger has no signing key; the text says how to make one."""
+
+
+class SigningKeyWrong(AuditError):
+    """The signing key is none that this ledger has ever announced; the text says the way out."""
+
+
+class SignerFailed(AuditError):
+    """A signing key is there and cannot be used; the text says which and why."""
+
+
+class LedgerBehind(AuditError):
+    """A ledger is shorter than what was signed or anchored: it was restored, or cut off."""
+
+
+class LedgerForked(AuditError):
+    """A ledger does not continue what was signed or anchored: its history was rewritten."""
+
+
+class NotSucceeded(AuditError):
+    """A ledger cannot be followed by a new one as asked; the text says what to change."""

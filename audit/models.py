@@ -49,6 +49,8 @@ class Ledger(models.Model):
     name = models.TextField(unique=True)
     origin = models.TextField()
     is_read_only = models.BooleanField(default=False)
+    read_only_reason = models.TextField(default="")
+    is_public = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -413,3 +415,205 @@ class Verification(models.Model):
         """Return entries a second of its latest attempt; 0 while nothing can be said."""
         seconds = self.seconds()
         return (self.checked - self.attempt_from) / seconds if seconds > 0 else 0.0
+
+
+class Tile(models.Model):
+    """A full tile of a ledger's Merkle tree: 256 hashes and the root over them. Never changed."""
+
+    pk = models.CompositePrimaryKey("ledger_id", "level", "index")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False)
+    level = models.SmallIntegerField()
+    index = models.BigIntegerField()
+    hashes = models.BinaryField()
+    root = HashField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_tile"
+
+
+class CheckpointNote(models.Model):
+    """A signed note that says how large a ledger was and what its root was. Never changed."""
+
+    pk = models.CompositePrimaryKey("ledger_id", "size")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False)
+    size = models.BigIntegerField()
+    root = HashField()
+    note = models.BinaryField()
+    signed_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_checkpoint"
+
+
+class Cosignature(models.Model):
+    """A witness's signature over a checkpoint that came after it was published."""
+
+    pk = models.CompositePrimaryKey("ledger_id", "size", "witness")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False)
+    size = models.BigIntegerField()
+    witness = models.TextField()
+    line = models.TextField()
+    cosigned_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_cosignature"
+
+
+class SigningKey(models.Model):
+    """A public key that a ledger is or was signed with."""
+
+    pk = models.CompositePrimaryKey("ledger_id", "vkey")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING)
+    vkey = models.TextField()
+    first_size = models.BigIntegerField()
+    first_used_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_signingkey"
+
+
+class Sealing(models.Model):
+    """How signing goes for a ledger: ok, or why nothing is signed."""
+
+    ledger = models.OneToOneField(Ledger, models.DO_NOTHING, primary_key=True)
+    state = models.TextField()
+    error = models.TextField(default="")
+    witnessed = models.TextField(default="")
+    tried_at = models.DateTimeField()
+    since = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_sealing"
+
+
+class Anchor(models.Model):
+    """How publishing checkpoints to one place outside the database goes."""
+
+    pk = models.CompositePrimaryKey("ledger_id", "sink")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING)
+    sink = models.TextField()
+    state = models.TextField()
+    interval_seconds = models.FloatField()
+    tried_at = models.DateTimeField()
+    ok_at = models.DateTimeField(null=True)
+    size = models.BigIntegerField(null=True)
+    root = HashField(null=True)
+    failures = models.IntegerField(default=0)
+    error = models.TextField(default="")
+    reference = models.TextField(default="")
+
+    class Meta:
+        managed = False
+        db_table = "audit_anchor"
+
+
+class AnchorReceipt(models.Model):
+    """What a place outside the database gave for a checkpoint: a token, an object's version."""
+
+    pk = models.CompositePrimaryKey("ledger_id", "sink", "size")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False)
+    sink = models.TextField()
+    size = models.BigIntegerField()
+    root = HashField()
+    anchored_at = models.DateTimeField()
+    reference = models.TextField()
+    proof = models.BinaryField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_anchorreceipt"
+
+
+class Export(models.Model):
+    """An export of entries: what was asked for, how far it is, and the file it became."""
+
+    LOST_AFTER = 30.0  # seconds without a sign of its worker, then another one begins again
+    GOING: Sequence[str] = ("queued", "running", "signing")
+
+    id = models.BigIntegerField(primary_key=True)
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING)
+    asked_at = models.DateTimeField()
+    via = models.TextField()
+    requested_by = models.TextField()
+    format = models.TextField()
+    renderings = ArrayField(models.TextField(), default=list)
+    query = models.TextField()
+    size = models.BigIntegerField()
+    state = models.TextField(default="queued")
+    next_seq = models.BigIntegerField(default=0)
+    entries = models.BigIntegerField(default=0)
+    first_seq = models.BigIntegerField(null=True)
+    last_seq = models.BigIntegerField(null=True)
+    attempt = models.IntegerField(default=0)
+    attempt_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(null=True)
+    lost = models.IntegerField(default=0)
+    manifest = models.TextField(null=True)
+    signed_manifest = models.BinaryField(null=True)
+    signed_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    file_size = models.BigIntegerField(null=True)
+    sha256 = HashField(null=True)
+    note = models.TextField(default="")
+    warning = models.TextField(default="")
+    cancelled_by = models.TextField(default="")
+
+    class Meta:
+        managed = False
+        db_table = "audit_export"
+        verbose_name = "bundle"
+        verbose_name_plural = "bundles"
+
+    def __str__(self) -> str:
+        """Return the address people use: its number."""
+        return f"export {self.id:,}"
+
+    def parsed_query(self) -> dict[str, list[str]]:
+        """Return the filter by its names, the ledger among them."""
+        found: dict[str, list[str]] = json.loads(self.query)
+        return found
+
+    def is_going(self) -> bool:
+        """Tell whether it waits, is made, or waits for the signature."""
+        return self.state in self.GOING
+
+    def has_file(self, now: datetime) -> bool:
+        """Tell whether its file may be had."""
+        return self.state == "done" and self.expires_at is not None and now < self.expires_at
+
+    def word(self, now: datetime) -> str:
+        """Return its state; `expired` from the moment on at which its file may not be had."""
+        return "expired" if self.state == "done" and not self.has_file(now) else self.state
+
+    def may_resume(self) -> bool:
+        """Tell whether it stopped before its end."""
+        return self.state in {"cancelled", "failed"}
+
+    def percent(self) -> int:
+        """Return the share of the ledger that was looked through, 0 to 100."""
+        return min(100 * self.next_seq // self.size, 100)
+
+    def seconds(self) -> float:
+        """Return how long its latest attempt took, or has taken up to its worker's last sign."""
+        end = self.finished_at or self.seen_at
+        if self.attempt_at is None or end is None:
+            return 0.0
+        return max((end - self.attempt_at).total_seconds(), 0.0)
+
+    def rate(self) -> float:
+        """Return entries written a second in its latest attempt; 0 while nothing can be said."""
+        seconds = self.seconds()
+        return self.entries / seconds if seconds > 0 else 0.0
+
+    def seconds_left(self) -> float | None:
+        """Return how long looking through the rest will take; None while it cannot be said."""
+        seconds = self.seconds()
+        if self.state != "running" or seconds <= 0 or self.next_seq == 0:
+            return None
+        return seconds * (self.size - self.next_seq) / self.next_seq

@@ -22,6 +22,7 @@ from audit.auth import make_key
 from audit.ledgers import open_ledger
 from audit.models import Entry, Ledger
 from audit.receive import Incoming, Receipt, Sender, receive
+from tests.audit.tampering import Connection, guards
 from tests.installation import running
 
 EVENTS = Sender(via="api", scope="events", scopes=frozenset({"events:write"}), key="testkey1")
@@ -138,3 +139,12 @@ def as_role() -> Iterator[Callable[[str], psycopg.Connection[Any]]]:
     yield connect
     for each in opened:
         each.close()
+
+
+@pytest.fixture
+def superuser(as_role: Callable[[str], psycopg.Connection[Any]]) -> Iterator[Connection]:
+    """Connect as superuser; afterwards every guard stands as it stood before."""
+    connection = as_role("superuser")
+    before = guards(connection)
+    yield connection
+    assert before == guards(connection), "a test left a guard of the ledger open"

@@ -21,12 +21,12 @@ from audit.admin.entry_form import sent_address
 from audit.ledgers import open_ledger
 from audit.models import Entry, Ledger
 from audit.query import read_time
+from tests.audit.tampering import tampering
 from tests.audit.test_admin import ENTRIES, get, link, main_ledger, make_client, seqs
 from tests.audit.test_query import FILTERS, chain_varied
-from tests.audit.test_verify import superuser, tampering
 from tests.conftest import chain, make_event
 
-__all__ = ["main_ledger", "superuser"]  # fixtures
+__all__ = ["main_ledger"]  # fixtures
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 

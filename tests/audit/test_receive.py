@@ -24,7 +24,7 @@ from audit.models import Inbox, Ledger, Quarantine, SubjectKey
 from audit.quarantine import CONFLICT
 from audit.receive import Incoming, Receipt, Sender, new_event_id, receive, receive_own
 from audit.redact import REPLACEMENT
-from tests.audit.test_verify import AsRole
+from tests.audit.tampering import AsRole
 from tests.conftest import EVENTS, GOVERNANCE, chain, entries, make_event, post
 
 

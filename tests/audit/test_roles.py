@@ -21,11 +21,12 @@ from pytest_django.plugin import DjangoDbBlocker
 from audit.announce import announce_quarantined
 from audit.append import append_pending
 from audit.auth import make_key, revoke_key
+from audit.database import rows
 from audit.ledgers import open_ledger
 from audit.models import Agent, Head, Inbox, Ledger, Quarantine
 from audit.project import catch_up, projections, rebuild
 from audit.runs import run_verification, verify_new, verify_sample
-from tests.audit.test_verify import AsRole
+from tests.audit.tampering import AsRole
 from tests.conftest import chain, make_event, post
 
 Connection: TypeAlias = psycopg.Connection[Any]
@@ -101,6 +102,30 @@ ACTS: dict[str, str] = {
     "truncate ledgers": "TRUNCATE audit_ledger CASCADE",
     "drop ledgers": "DROP TABLE audit_ledger CASCADE",
     "disable the triggers of ledgers": "ALTER TABLE audit_ledger DISABLE TRIGGER USER",
+    "make a ledger public": "UPDATE audit_ledger SET is_public = true WHERE id = {ledger}",
+    # Tiles, checkpoints and what others hold.
+    "insert a tile": "INSERT INTO audit_tile VALUES ({ledger}, 9, 9, repeat('x', 8192)::bytea, "
+    "sha256(''))",
+    "update a tile": "UPDATE audit_tile SET root = sha256('') WHERE ledger_id = {ledger}",
+    "delete a tile": "DELETE FROM audit_tile WHERE ledger_id = {ledger}",
+    "truncate tiles": "TRUNCATE audit_tile",
+    "drop tiles": "DROP TABLE audit_tile",
+    "disable the triggers of tiles": "ALTER TABLE audit_tile DISABLE TRIGGER USER",
+    "insert a checkpoint": "INSERT INTO audit_checkpoint (ledger_id, size, root, note) "
+    "VALUES ({ledger}, 99, sha256(''), '')",
+    "update a checkpoint": "UPDATE audit_checkpoint SET note = '' WHERE ledger_id = {ledger}",
+    "delete a checkpoint": "DELETE FROM audit_checkpoint WHERE ledger_id = {ledger}",
+    "truncate checkpoints": "TRUNCATE audit_checkpoint",
+    "drop checkpoints": "DROP TABLE audit_checkpoint",
+    "disable the triggers of checkpoints": "ALTER TABLE audit_checkpoint DISABLE TRIGGER USER",
+    "add a signing key": "INSERT INTO audit_signingkey (ledger_id, vkey, first_size) "
+    "VALUES ({ledger}, 'k', 1)",
+    "delete a signing key": "DELETE FROM audit_signingkey WHERE ledger_id = {ledger}",
+    "say how sealing goes": "INSERT INTO audit_sealing (ledger_id, state, tried_at, since) "
+    "VALUES ({ledger}, 'ok', now(), now())",
+    "add an anchor's receipt": "INSERT INTO audit_anchorreceipt "
+    "(ledger_id, sink, size, root, reference, proof) VALUES ({ledger}, 's', 9, sha256(''), '', '')",
+    "delete an anchor's receipt": "DELETE FROM audit_anchorreceipt WHERE ledger_id = {ledger}",
     # Quarantine.
     "read quarantine": "SELECT event FROM audit_quarantine WHERE ledger_id = {ledger}",
     "put into quarantine": "INSERT INTO audit_quarantine (ledger_id, received_at, event_id, "
@@ -232,11 +257,29 @@ disable the triggers of heads         denied   denied   denied   done     done
 make a ledger                         denied   denied   denied   done     done
 rename a ledger                       denied   denied   denied   trigger  trigger
 change a ledger's origin              denied   denied   denied   trigger  trigger
-make a ledger read-only               denied   denied   denied   done     done
+make a ledger read-only               denied   done     denied   done     done
 delete a ledger                       denied   denied   denied   trigger  trigger
 truncate ledgers                      denied   denied   denied   trigger  trigger
 drop ledgers                          denied   denied   denied   done     done
 disable the triggers of ledgers       denied   denied   denied   done     done
+make a ledger public                  done     denied   denied   done     done
+insert a tile                         denied   done     denied   done     done
+update a tile                         denied   denied   denied   trigger  trigger
+delete a tile                         denied   denied   denied   trigger  trigger
+truncate tiles                        denied   denied   denied   trigger  trigger
+drop tiles                            denied   denied   denied   guard    guard
+disable the triggers of tiles         denied   denied   denied   guard    guard
+insert a checkpoint                   denied   done     denied   done     done
+update a checkpoint                   denied   denied   denied   trigger  trigger
+delete a checkpoint                   denied   denied   denied   trigger  trigger
+truncate checkpoints                  denied   denied   denied   trigger  trigger
+drop checkpoints                      denied   denied   denied   guard    guard
+disable the triggers of checkpoints   denied   denied   denied   guard    guard
+add a signing key                     denied   done     denied   done     done
+delete a signing key                  denied   denied   denied   trigger  trigger
+say how sealing goes                  denied   done     denied   done     done
+add an anchor's receipt               denied   done     denied   done     done
+delete an anchor's receipt            denied   denied   denied   trigger  trigger
 read quarantine                       done     done     denied   done     done
 put into quarantine                   done     done     denied   done     done
 resolve what is in quarantine         done     done     denied   done     done
@@ -310,6 +353,19 @@ def outcome(connection: Connection, statement: str) -> str:
     return "done"
 
 
+# One row in each table that needs 256 entries, a signer or a sink to get one by itself.
+_ROWS = (
+    "INSERT INTO audit_tile VALUES (%(ledger)s, 0, 0, repeat('x', 8192)::bytea, sha256('')) "
+    "RETURNING 1",
+    "INSERT INTO audit_checkpoint (ledger_id, size, root, note) "
+    "VALUES (%(ledger)s, 1, sha256(''), '') RETURNING 1",
+    "INSERT INTO audit_signingkey (ledger_id, vkey, first_size) VALUES (%(ledger)s, 'a', 1) "
+    "RETURNING 1",
+    "INSERT INTO audit_anchorreceipt (ledger_id, sink, size, root, reference, proof) "
+    "VALUES (%(ledger)s, 's', 1, sha256(''), '', '') RETURNING 1",
+)
+
+
 @pytest.fixture(scope="module")
 def places(django_db_blocker: DjangoDbBlocker) -> Iterator[dict[str, Any]]:
     """Return names for the statements: a ledger with a row in every table, and one with none."""
@@ -321,6 +377,8 @@ def places(django_db_blocker: DjangoDbBlocker) -> Iterator[dict[str, Any]]:
         moment = chain(ledger, [event])[0].received_at
         post(ledger, [event | {"outcome": "failure"}])
         run_verification(ledger, kind="manual")
+        for statement in _ROWS:
+            rows(statement, {"ledger": ledger.id})
         yield {
             "ledger": ledger.id,
             "empty": empty.id,
@@ -348,7 +406,18 @@ def test_every_act_stands_in_the_table() -> None:
 
 RIGHTS: dict[str, dict[str, str]] = {
     # table: what web, worker and read hold; `column:right` where it is one column's
-    "audit_ledger": {"web": "SELECT", "worker": "SELECT", "read": "SELECT"},
+    "audit_ledger": {
+        "web": "SELECT is_public:UPDATE",
+        "worker": "SELECT is_read_only:UPDATE read_only_reason:UPDATE",
+        "read": "SELECT",
+    },
+    "audit_tile": {"web": "SELECT", "worker": "INSERT SELECT", "read": "SELECT"},
+    "audit_checkpoint": {"web": "SELECT", "worker": "INSERT SELECT", "read": "SELECT"},
+    "audit_cosignature": {"web": "SELECT", "worker": "INSERT SELECT", "read": "SELECT"},
+    "audit_signingkey": {"web": "SELECT", "worker": "INSERT SELECT", "read": "SELECT"},
+    "audit_sealing": {"web": "SELECT", "worker": "INSERT SELECT UPDATE", "read": "SELECT"},
+    "audit_anchor": {"web": "SELECT", "worker": "INSERT SELECT UPDATE", "read": "SELECT"},
+    "audit_anchorreceipt": {"web": "SELECT", "worker": "INSERT SELECT", "read": "SELECT"},
     "audit_head": {"web": "SELECT", "worker": "SELECT UPDATE", "read": "SELECT"},
     "audit_inbox": {"web": "INSERT SELECT", "worker": "DELETE INSERT SELECT"},
     "audit_entry": {"web": "SELECT", "worker": "INSERT SELECT", "read": "SELECT"},
@@ -489,6 +558,11 @@ TRIGGERS: dict[str, set[str]] = {
     "audit_quarantine": {"audit_keeps_content", "audit_no_truncate"},
     "audit_inbox": {"audit_no_change", "audit_no_truncate"},
     "audit_subjectkey": {"audit_no_delete", "audit_no_truncate"},
+    "audit_tile": {"audit_no_change", "audit_no_truncate"},
+    "audit_checkpoint": {"audit_no_change", "audit_no_truncate"},
+    "audit_cosignature": {"audit_no_change", "audit_no_truncate"},
+    "audit_signingkey": {"audit_no_change", "audit_no_truncate"},
+    "audit_anchorreceipt": {"audit_no_change", "audit_no_truncate"},
 }
 
 

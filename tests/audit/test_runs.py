@@ -10,10 +10,8 @@ from audit.append import append_pending
 from audit.models import Ledger, Verification
 from audit.runs import run_verification, verify_new, verify_sample
 from audit.verify import Progress
-from tests.audit.test_verify import Connection, superuser, tampering
+from tests.audit.tampering import Connection, tampering
 from tests.conftest import chain, entries, make_event
-
-__all__ = ["superuser"]  # a fixture, which pytest finds by its name here
 
 
 @pytest.fixture

@@ -16,12 +16,12 @@ from audit.append import append_pending
 from audit.errors import RunStopped
 from audit.models import Ledger, Verification
 from audit.verify import Progress, Report, verify_stepwise
+from tests.audit.tampering import Connection
 from tests.audit.test_admin import administrator, auditor, get, main_ledger
 from tests.audit.test_runs import damage, told
-from tests.audit.test_verify import Connection, superuser
 from tests.conftest import chain, make_event
 
-__all__ = ["administrator", "auditor", "main_ledger", "superuser"]  # fixtures, found by name here
+__all__ = ["administrator", "auditor", "main_ledger"]  # fixtures, found by name here
 
 RUNS = "/admin/audit/verification/"
 SIZE = 10

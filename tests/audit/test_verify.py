@@ -1,7 +1,6 @@
 """Verification: whatever a superuser changes behind our back is found, at its seq and field.
 
-The changes are real ones: triggers and event triggers are off for the length of one transaction of
-a superuser, which puts them back, so that a failure in between leaves no gap in the guard.
+The changes are real ones: tests/audit/tampering.py.
 """
 
 from __future__ import annotations
@@ -12,14 +11,11 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from hashlib import sha256
 from io import StringIO
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections
@@ -30,57 +26,11 @@ from audit.ledgers import open_ledger
 from audit.models import Entry, Inbox, Ledger
 from audit.receive import Sender
 from audit.verify import NO_CHECKPOINT, Progress, verify
+from tests.audit.tampering import Connection, tampering
 from tests.conftest import EVENTS, GOVERNANCE, chain, entries, make_event, post
-
-Connection: TypeAlias = psycopg.Connection[Any]
-AsRole: TypeAlias = Callable[[str], Connection]
 
 ROOT = Path(__file__).parents[2]
 SIZE = 5
-GUARDED = ("audit_entry", "audit_eventkey", "audit_head")
-
-_TRIGGERS = """
-SELECT t.tgrelid::regclass::text, t.tgname
-FROM pg_trigger AS t
-JOIN pg_class AS c ON c.oid = t.tgrelid
-WHERE t.tgenabled = 'A'
-  AND NOT t.tgisinternal
-  AND c.relname LIKE 'audit\\_%'
-ORDER BY c.relispartition DESC, 1, 2
-"""
-
-
-@contextmanager
-def tampering(superuser: Connection) -> Iterator[Connection]:
-    """Run a superuser's transaction in which no trigger of the ledger fires."""
-    with superuser.transaction():
-        events = superuser.execute("SELECT evtname FROM pg_event_trigger").fetchall()
-        for (name,) in events:
-            superuser.execute(f"ALTER EVENT TRIGGER {name} DISABLE")
-        triggers = superuser.execute(_TRIGGERS).fetchall()
-        for table in GUARDED:
-            superuser.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
-        yield superuser
-        for table, trigger in triggers:
-            superuser.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}")
-        for (name,) in events:
-            superuser.execute(f"ALTER EVENT TRIGGER {name} ENABLE ALWAYS")
-
-
-@pytest.fixture
-def superuser(as_role: AsRole) -> Iterator[Connection]:
-    """Connect as superuser; afterwards every guard stands as it stood before."""
-    connection = as_role("superuser")
-    before = _guards(connection)
-    yield connection
-    assert before == _guards(connection), "a test left a guard of the ledger open"
-
-
-def _guards(connection: Connection) -> list[tuple[Any, ...]]:
-    lost = connection.execute("SELECT fact FROM obs_guard.lost").fetchall()
-    assert lost == [], f"a guard is lost: {lost}"
-    events = connection.execute("SELECT evtname, evtenabled FROM pg_event_trigger ORDER BY 1")
-    return [*connection.execute(_TRIGGERS).fetchall(), *events.fetchall()]
 
 
 @pytest.fixture
