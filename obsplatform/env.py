@@ -32,6 +32,18 @@ def integer(name: str, default: int, *, least: int = 0, most: int = 2**31 - 1) -
     return number
 
 
+def seconds(name: str, default: float, *, least: float) -> float:
+    """Return the variable as a number of seconds, at least `least`."""
+    value = text(name, str(default))
+    try:
+        number = float(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a number of seconds, not {value!r}") from None
+    if not least <= number < float("inf"):
+        raise ImproperlyConfigured(f"{name} must be at least {least} seconds, not {value}")
+    return number
+
+
 def boolean(name: str, default: bool) -> bool:
     """Return the variable as a boolean: 1, true, yes, on or 0, false, no, off."""
     value = text(name, "true" if default else "false").lower()

@@ -40,11 +40,16 @@ API_KEY_PEPPER = keys.read_or_make(KEY_DIR, "pepper")  # a stolen table holds no
 
 _ROLE_OF_COMMAND = {
     "append_pending": "worker",
+    "exportledger": "worker",
+    "filltiles": "worker",
+    "makesigningkey": "worker",
     "rebuild": "worker",
+    "seal": "worker",
     "verifychain": "worker",
     "createsuperuser": "owner",
     "makemigrations": "owner",
     "migrate": "owner",
+    "succeed": "owner",
 }
 
 
@@ -115,6 +120,7 @@ CELERY_BEAT_SCHEDULE = {
     "announce what was quarantined": {"task": "audit.announce", "schedule": 60.0},
     "verify what is new": {"task": "audit.verify_new", "schedule": 60.0},
     "verify everything": {"task": "audit.verify_all", "schedule": crontab(hour=2, minute=10)},
+    "delete expired exports": {"task": "audit.expire_exports", "schedule": 600.0},
     "make months": {"task": "audit.make_months", "schedule": crontab(hour=3, minute=0)},
 }
 
@@ -123,6 +129,9 @@ CELERY_BEAT_SCHEDULE = {
 LEDGER = env.text("OBS_LEDGER", "main")  # the ledger that `up` and the platform's own acts use
 APPEND_BATCH = env.integer("OBS_APPEND_BATCH", 5000, least=1, most=50_000)  # events a transaction
 APPEND_POLL_MS = env.integer("OBS_APPEND_POLL_MS", 200, least=10, most=60_000)  # the loop's pause
+SIGNING_DIR = env.folder("OBS_SIGNING_DIR", KEY_DIR / "signing")  # only `seal` reads it
+SIGNER_COMMAND = env.text("OBS_SIGNER_COMMAND")  # signs instead of the files: a key store's client
+SEAL_INTERVAL = env.seconds("OBS_SEAL_SECONDS", 1.0, least=0.1)  # how late a rewrite would show
 RATE_EVENTS = env.integer(
     "OBS_RATE_EVENTS", 50_000, least=1
 )  # events a second and key, over it 429
@@ -133,6 +142,11 @@ WEB_THREADS = env.integer("OBS_WEB_THREADS", 8, least=2, most=256)  # threads of
 RECORD_IP = env.boolean("OBS_RECORD_IP", False)  # the sender's address in every record
 REDACT_EXTRA_KEYS = env.words("OBS_REDACT_EXTRA_KEYS")  # key names whose values are masked too
 REDACT_EXTRA_PATTERNS = env.words("OBS_REDACT_EXTRA_PATTERNS")  # regular expressions, likewise
+EXPORT_DIR = env.folder("OBS_EXPORT_DIR", DATA / "exports")  # web and workers share this folder
+EXPORT_DAYS = env.integer("OBS_EXPORT_DAYS", 30, least=1, most=3650)  # then an export's file goes
+EXPORT_LINK_SECONDS = env.integer(
+    "OBS_EXPORT_LINK_SECONDS", 3600, least=60, most=604_800
+)  # a link to a file works for whoever holds it, so not for long
 PROJECTIONS = ["audit.agents.AgentRegistry"]  # what is derived from entries, by dotted path
 METRICS_COLLECTORS = ["audit.collectors.AuditCollector"]  # what /metrics shows, by dotted path
 

@@ -1,4 +1,4 @@
-"""Make what an installation needs before its first request: ledger, admin user, keys."""
+"""Make what an installation needs before its first request: ledger, its signing key, user, keys."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from django.core.management.base import BaseCommand
 from audit.auth import key_id_of, make_key
 from audit.ledgers import open_ledger
 from audit.models import AgentKey, Ledger
+from audit.seal import known_keys
+from audit.signer import keys_path, signs_by_file
+from audit.signer import make_key as make_signing_key
 
 _SCOPES = {
     "key": ["events:write", "events:backfill", "entries:read"],
@@ -41,6 +44,7 @@ class Command(BaseCommand):
         path = settings.DATA / "credentials.json"
         known = json.loads(path.read_text()) if path.exists() else {}
         ledger = open_ledger(settings.LEDGER)
+        _make_signing_key(ledger)
         found = {
             "ledger": ledger.name,
             "user": "admin",
@@ -50,6 +54,12 @@ class Command(BaseCommand):
         if found != known:
             _write(path, found)
         self.stdout.write(json.dumps(found))
+
+
+def _make_signing_key(ledger: Ledger) -> None:
+    """Make the key of a ledger that was never signed; a lost one is never replaced in silence."""
+    if signs_by_file() and not keys_path(ledger.name).exists() and not known_keys(ledger):
+        make_signing_key(ledger.name, origin=ledger.origin)
 
 
 def _password(known: str) -> str:

@@ -265,6 +265,7 @@ class Installation:
         # No pid file: it would outlive kill -9 and name a pid that is someone else's by then.
         self._add("beat", *celery, "beat", role="worker")
         self._add("append", "manage.py", "append_pending", "--follow", role="worker")
+        self._add("seal", "manage.py", "seal", "--follow", role="worker")
 
     def _answers(self) -> bool:
         connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=2)
