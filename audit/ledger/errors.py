@@ -232,3 +232,38 @@ class OriginWrong(LedgerFact):
     def __str__(self) -> str:
         """Read as a line of a log."""
         return f"a checkpoint of {self.found!r}, not of {self.expected!r}"
+
+
+@dataclass(kw_only=True, eq=False)
+class PolicyMalformed(LedgerFact):
+    """A policy cannot be read: a name used before it is defined, a witness that counts twice."""
+
+    line: int
+    """Counted from 1; 0 when the whole is meant."""
+    reason: str
+
+    def __str__(self) -> str:
+        """Read as a line of a log."""
+        return f"policy, line {self.line}: {self.reason}" if self.line else f"policy: {self.reason}"
+
+
+@dataclass(kw_only=True, eq=False)
+class ManifestMalformed(LedgerFact):
+    """A text is no manifest of a bundle: an unknown line, a last seq outside the tree."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        """Read as a line of a log."""
+        return f"no manifest: {self.reason}"
+
+
+@dataclass(kw_only=True, eq=False)
+class BundleUnfinished(LedgerFact):
+    """A bundle's file does not hold what its manifest says, so it cannot be finished."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        """Read as a line of a log."""
+        return f"the bundle cannot be finished: {self.reason}; make it anew"

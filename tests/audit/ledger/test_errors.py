@@ -7,16 +7,19 @@ import pickle
 import pytest
 
 from audit.ledger.errors import (
+    BundleUnfinished,
     CheckpointMalformed,
     EdgeIncomplete,
     KeyMalformed,
     LedgerFact,
+    ManifestMalformed,
     NotConsistent,
     NoteMalformed,
     NotIncluded,
     NotSigned,
     OriginWrong,
     OutsideTree,
+    PolicyMalformed,
     ProofMalformed,
     ProofRefused,
     RangeNotIncluded,
@@ -44,6 +47,9 @@ FACTS: list[LedgerFact] = [
     NotSigned(wanted=("alice+01020304",), found=()),
     CheckpointMalformed(reason="a size of -1"),
     OriginWrong(expected="main", found="other"),
+    PolicyMalformed(line=3, reason="a second quorum"),
+    ManifestMalformed(reason="the seqs cannot be"),
+    BundleUnfinished(reason="proofs of 9 bytes is not where it was"),
 ]
 
 
