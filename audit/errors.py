@@ -119,6 +119,20 @@ class NoCheckpoint(AuditError):
     """There is no checkpoint to export at; the text says what to do."""
 
 
+class NotSealed(AuditError):
+    """An entry, or a size, is beyond the newest checkpoint: it may be sealed in a moment."""
+
+    def __init__(self, *, seq: int, sealed_size: int) -> None:
+        super().__init__(seq, sealed_size)
+        self.seq = seq
+        self.sealed_size = sealed_size
+
+    def __str__(self) -> str:
+        """Say how far the ledger is sealed."""
+        how_far = f"up to #{self.sealed_size - 1:,}" if self.sealed_size else "nowhere yet"
+        return f"no checkpoint covers entry #{self.seq:,}; the ledger is sealed {how_far}"
+
+
 class NotExported(AuditError):
     """An export cannot be made or had as asked; the text says why, and the way out."""
 
@@ -145,3 +159,11 @@ class LedgerForked(AuditError):
 
 class NotSucceeded(AuditError):
     """A ledger cannot be followed by a new one as asked; the text says what to change."""
+
+
+class TooManyExports(NotExported):
+    """So many exports of a ledger are unfinished that another one has to wait."""
+
+
+class HeldUnusable(AuditError):
+    """A file with checkpoints that somebody kept cannot be read; the text says which and why."""

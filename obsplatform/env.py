@@ -14,6 +14,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from audit.outbound import Network, parse_networks
+
 
 def text(name: str, default: str = "") -> str:
     """Return the variable's text, or the default when it is unset or empty."""
@@ -65,6 +67,22 @@ def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
 def words(name: str, default: str = "") -> list[str]:
     """Return the variable split at commas, without blanks."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def networks(name: str) -> tuple[Network, ...]:
+    """Return the variable as IP networks, such as `10.0.0.0/8,fd00::/8`."""
+    try:
+        return parse_networks(words(name))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be networks like 10.0.0.0/8: {error}") from None
+
+
+def ports(name: str, default: str) -> tuple[int, ...]:
+    """Return the variable as port numbers, such as `80,443`."""
+    found = words(name, default)
+    if not all(word.isdigit() and 0 < int(word) < 65_536 for word in found):
+        raise ImproperlyConfigured(f"{name} must be ports from 1 to 65535, not {','.join(found)!r}")
+    return tuple(int(word) for word in found)
 
 
 def folder(name: str, default: Path) -> Path:

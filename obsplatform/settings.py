@@ -11,6 +11,7 @@ from typing import Any
 
 from celery.schedules import crontab
 
+from audit.outbound import Rules
 from obsplatform import env, keys
 from obsplatform.desk import UNFOLD as DESK
 from tracing import logs
@@ -118,7 +119,8 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "announce what was quarantined": {"task": "audit.announce", "schedule": 60.0},
-    "verify what is new": {"task": "audit.verify_new", "schedule": 60.0},
+    "verify what is new": {"task": "audit.verify_new", "schedule": 10.0},
+    "verify a sample": {"task": "audit.verify_sample", "schedule": 60.0},
     "verify everything": {"task": "audit.verify_all", "schedule": crontab(hour=2, minute=10)},
     "delete expired exports": {"task": "audit.expire_exports", "schedule": 600.0},
     "make months": {"task": "audit.make_months", "schedule": crontab(hour=3, minute=0)},
@@ -149,6 +151,50 @@ EXPORT_LINK_SECONDS = env.integer(
 )  # a link to a file works for whoever holds it, so not for long
 PROJECTIONS = ["audit.agents.AgentRegistry"]  # what is derived from entries, by dotted path
 METRICS_COLLECTORS = ["audit.collectors.AuditCollector"]  # what /metrics shows, by dotted path
+
+# --- Anchors, and other addresses that a person configures ---------------------------------------
+
+OUTBOUND_RULES = Rules(
+    allowed=env.networks("OBS_OUTBOUND_ALLOW"),  # not public, and may be reached all the same
+    ports=env.ports("OBS_OUTBOUND_PORTS", "80,443"),  # what else listens is no web server
+    seconds=env.seconds("OBS_OUTBOUND_SECONDS", 10.0, least=0.1),  # look-up to last byte
+)
+ANCHOR_SINKS = [  # who is handed checkpoints, by dotted path; each is on when it is configured
+    "audit.sinks.file.FileSink",
+    "audit.sinks.webhook.WebhookSink",
+    "audit.sinks.objectstore.ObjectStoreSink",
+    "audit.sinks.timestamp.TimestampSink",
+    "audit.sinks.email.EmailSink",
+]
+ANCHOR_FOLDER = env.folder("OBS_ANCHOR_DIR", DATA / "anchors")  # best a volume of someone else's
+ANCHOR_FILE_SECONDS = env.seconds("OBS_ANCHOR_FILE_SECONDS", 0.0, least=0)  # 0: every checkpoint
+ANCHOR_WEBHOOK_URL = env.text("OBS_ANCHOR_WEBHOOK_URL")  # another system keeps checkpoints
+ANCHOR_WEBHOOK_SECRET = env.text("OBS_ANCHOR_WEBHOOK_SECRET")  # it tells our requests by this
+ANCHOR_WEBHOOK_SECONDS = env.seconds("OBS_ANCHOR_WEBHOOK_SECONDS", 60.0, least=0)
+ANCHOR_S3_URL = env.text("OBS_ANCHOR_S3_URL")  # a bucket with object lock, path style
+ANCHOR_S3_PREFIX = env.text("OBS_ANCHOR_S3_PREFIX")  # before each key, for a bucket that is shared
+ANCHOR_S3_REGION = env.text("OBS_ANCHOR_S3_REGION", "us-east-1")  # part of what is signed
+ANCHOR_S3_KEY_ID = env.text("OBS_ANCHOR_S3_KEY_ID")  # may put, get and list versions, no more
+ANCHOR_S3_SECRET = env.text("OBS_ANCHOR_S3_SECRET")
+ANCHOR_S3_LOCK = env.choice("OBS_ANCHOR_S3_LOCK", "COMPLIANCE", ("COMPLIANCE", "GOVERNANCE"))
+ANCHOR_S3_LOCK_DAYS = env.integer("OBS_ANCHOR_S3_LOCK_DAYS", 365, least=1, most=36_500)
+ANCHOR_S3_SECONDS = env.seconds("OBS_ANCHOR_S3_SECONDS", 60.0, least=0)
+ANCHOR_TSA_URL = env.text("OBS_ANCHOR_TSA_URL")  # says when a checkpoint existed
+ANCHOR_TSA_CA = env.text("OBS_ANCHOR_TSA_CA")  # a stamp of anybody proves nothing
+ANCHOR_TSA_SECONDS = env.seconds("OBS_ANCHOR_TSA_SECONDS", 3600.0, least=0)
+ANCHOR_EMAIL_TO = env.words("OBS_ANCHOR_EMAIL_TO")  # mailboxes outside our reach
+ANCHOR_EMAIL_SECONDS = env.seconds("OBS_ANCHOR_EMAIL_SECONDS", 86_400.0, least=0)
+WITNESS_POLICY = env.text("OBS_WITNESS_POLICY")  # a tlog-policy file: who cosigns, how many do
+WITNESS_SECONDS = env.seconds("OBS_WITNESS_SECONDS", 1.0, least=0.1)  # sealing waits so long
+EMAIL_HOST = env.text("OBS_EMAIL_HOST", "localhost")
+EMAIL_PORT = env.integer("OBS_EMAIL_PORT", 25, least=1, most=65535)
+EMAIL_HOST_USER = env.text("OBS_EMAIL_USER")
+EMAIL_HOST_PASSWORD = env.text("OBS_EMAIL_PASSWORD")
+_email_security = env.choice("OBS_EMAIL_SECURITY", "none", ("none", "starttls", "tls"))
+EMAIL_USE_TLS = _email_security == "starttls"
+EMAIL_USE_SSL = _email_security == "tls"
+EMAIL_TIMEOUT = 10  # a mail server that hangs must not hold a thread for ever
+DEFAULT_FROM_EMAIL = env.text("OBS_EMAIL_FROM", "obsplatform@localhost")
 
 # --- Logs ----------------------------------------------------------------------------------------
 

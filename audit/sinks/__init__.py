@@ -56,21 +56,27 @@ class SinkUnreachable(AuditError):
     """A sink could not be asked what it holds."""
 
 
-class Sink(Protocol):
-    """Somewhere that checkpoints go."""
+class Holder(Protocol):
+    """Somebody who holds checkpoints: a sink, or a witness."""
 
     name: str
     """Unique within an installation, such as `file`."""
-    interval: float
-    """Seconds between two checkpoints of a ledger; 0 for every checkpoint."""
     can_read: ClassVar[bool]
     """Whether `newest` can give back what was published."""
-
-    def publish(self, published: Published, /) -> Receipt:
-        """Hand over one checkpoint; once this returns it is safe there. Raises SinkFailed."""
 
     def newest(self, origin: str, /) -> bytes | None:
         """Return the newest signed note held of this ledger; None when there is none.
 
-        Not checked: open it with the ledger's keys. Raises SinkUnreachable.
+        Not checked: open it with the ledger's keys. Raises SinkUnreachable, and SinkFailed as a
+        mismatch where what it holds was plainly tampered with.
         """
+
+
+class Sink(Holder, Protocol):
+    """Somewhere that checkpoints go."""
+
+    interval: float
+    """Seconds between two checkpoints of a ledger; 0 for every checkpoint."""
+
+    def publish(self, published: Published, /) -> Receipt:
+        """Hand over one checkpoint; once this returns it is safe there. Raises SinkFailed."""
