@@ -7,6 +7,7 @@ same transaction: people_acts.py.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -15,6 +16,8 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.forms import (
     AdminPasswordChangeForm,
@@ -22,6 +25,7 @@ from unfold.forms import (
     UserCreationForm,
 )
 
+from audit.templatetags.desk import when
 from obsplatform.people_acts import (
     NOBODY,
     permissions,
@@ -39,7 +43,7 @@ class PeopleAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unf
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     actions = None
-    list_display = ("username", "first_name", "last_name", "roles", "is_active", "last_login")
+    list_display = ("username", "first_name", "last_name", "roles", "is_active", "last_log_in")
     list_filter = ()
     list_fullwidth = True
     filter_horizontal = ()
@@ -53,7 +57,7 @@ class PeopleAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unf
                 "description": "An auditor reads; an administrator also makes keys and accounts.",
             },
         ),
-        ("Seen", {"fields": ("last_login", "date_joined")}),
+        ("Seen", {"fields": ("last_log_in", "made")}),
     )
     add_fieldsets = (
         (
@@ -80,6 +84,16 @@ class PeopleAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unf
         """Return the names of the person's groups."""
         names = [group.name for group in person.groups.all()]
         return ", ".join((["superuser"] if person.is_superuser else []) + names)
+
+    @admin.display(description="Last log-in", ordering="last_login")
+    def last_log_in(self, person: User) -> str:
+        """Return when, as every page of the desk says a time."""
+        return _time(person.last_login)
+
+    @admin.display(description="Made")
+    def made(self, person: User) -> str:
+        """Return when the account was made, as every page of the desk says a time."""
+        return _time(person.date_joined)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         """Keep what the account may do until now, then save it."""
@@ -114,7 +128,7 @@ class PeopleAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unf
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Let only a superuser make one; times are never typed."""
-        fixed = ("last_login", "date_joined") if obj else ()
+        fixed = ("last_log_in", "made") if obj else ()
         return fixed if request.user.is_superuser else (*fixed, "is_superuser")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -147,6 +161,14 @@ class RoleAdmin(GroupAdmin, ModelAdmin):  # type: ignore[misc]  # unfold ships n
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse everyone: take the people out of it instead."""
         return False
+
+
+def _time(moment: datetime | None) -> str:
+    """Return a time as every page of the desk shows it, with its zone, which the script names."""
+    shown = render_to_string("partials/when.html", when(moment))
+    if moment is None:
+        return shown
+    return format_html('{} <span class="obs-zone" data-zone></span>', shown)
 
 
 def register(site: admin.AdminSite) -> None:

@@ -76,6 +76,24 @@ def tell_refused(user: User) -> None:
     )
 
 
+def tell_locked_out(typed: str) -> None:
+    """Leave an entry that an account is refused for a while after failed log-ins.
+
+    `typed` is what stands in the field; it is named only when there is such an account.
+    """
+    known = User.objects.filter(username=typed).first() if "\0" not in typed else None
+    account = known.get_username() if known else "unknown"
+    _leave(
+        "auth.lockout",
+        by="",
+        outcome="denied",
+        reason="too many failed log-ins from one address",
+        target={"type": "account", "id": account},
+        actor={"type": "unauthenticated", "id": account},
+        auth={"method": _PASSWORD, "mfa": False, "failure_reason": "too many failed log-ins"},
+    )
+
+
 def _person(user: User) -> dict[str, Any]:
     roles = _roles(user)
     return {"type": "human", "id": user.get_username()} | ({"roles": roles} if roles else {})

@@ -169,3 +169,16 @@ def test_a_change_whose_entry_fails_does_not_happen(administrator: Client, alice
     alice.refresh_from_db()
     assert answer.status_code == 500
     assert alice.is_active
+
+
+def test_times_of_people_are_written_as_everywhere_on_the_desk(
+    administrator: Client, alice: User
+) -> None:
+    Client().post(LOGIN, {"username": alice.username, "password": PASSWORD})
+
+    for address in ("/admin/auth/user/", f"/admin/auth/user/{alice.id}/change/"):
+        page = administrator.get(address).content.decode()
+
+        alice.refresh_from_db()
+        assert alice.last_login is not None
+        assert f'datetime="{alice.last_login:%Y-%m-%dT%H:%M:%S.%f}Z"' in page
