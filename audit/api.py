@@ -1,15 +1,17 @@
-"""The reading API: entries, states of events, ledgers. Answers GET alone, and changes nothing.
+"""The reading API: who may ask, what errors look like, and entries, states of events, ledgers.
 
 A key reads its own ledger and needs `entries:read`. Cookies are never looked at and none is set.
-Filters: audit.query. Where an event is: audit.whereis. POST /api/v1/events: audit.post. What the
-OpenAPI document says beyond these views: audit.openapi. Errors: audit.problems.
+The rest of the API: api_proofs.py, api_exports.py; POST /api/v1/events: audit.post. Filters:
+audit.query. Where an event is: audit.whereis. What the OpenAPI document says beyond the views:
+audit.openapi. Errors: audit.problems.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
+from math import ceil
 from typing import Annotated, Any, Literal, NoReturn
 from uuid import UUID
 
@@ -18,17 +20,37 @@ import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from ninja import NinjaAPI, Path, Schema, Swagger
-from ninja.errors import ValidationError
+from ninja import NinjaAPI, Path, Router, Schema, Swagger
+from ninja.errors import HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
+from ninja.operation import Operation
 from ninja.security import HttpBearer
 from pydantic import Field
 
 from audit import auth, openapi
+from audit.api_answers import (
+    MOST_SEQ,
+    Hash,
+    Seq,
+    answer_json,
+    grant_of,
+    not_found,
+    unreadable,
+    wrong_ledger,
+)
+from audit.api_exports import router as of_exports
+from audit.api_proofs import of_entries, of_ledgers
 from audit.auth import KeyGrant
-from audit.errors import AuthRefused
+from audit.errors import (
+    AuthRefused,
+    NoCheckpoint,
+    NotExported,
+    NotSealed,
+    TilesMissing,
+    TooManyExports,
+)
 from audit.ledger.record import format_time
-from audit.models import Entry, Head
+from audit.models import Entry, Head, Sealing
 from audit.problems import as_json, problem
 from audit.query import (
     LIST_SECONDS,
@@ -40,11 +62,11 @@ from audit.query import (
     stream,
     time_limit,
 )
+from audit.sealed import sealed_size
 from audit.whereis import whereis
 
 SCOPE = "entries:read"
 NDJSON = "application/x-ndjson"
-MOST_SEQ = 2**63 - 1
 
 _LINES_AT_ONCE = 100  # a write each costs more than it tells; so many lines stay under a megabyte
 _PAGING = ("after", "limit")
@@ -53,9 +75,6 @@ log = structlog.get_logger(__name__)
 
 
 # --- What is answered -----------------------------------------------------------------------------
-
-Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-Seq = Annotated[int, Field(ge=0, le=MOST_SEQ)]
 
 
 class EntryItem(Schema):
@@ -66,7 +85,7 @@ class EntryItem(Schema):
     hash: Hash = Field(description="SHA-256 of a zero byte and the stored record.")
     prev: Hash | None = Field(description="The hash of the entry before; 64 zeros for seq 0.")
     received_at: str
-    state: Literal["chained"]
+    state: Literal["chained", "sealed"]
     record: dict[str, Any] | None = Field(
         description="The stored record; null when it is no JSON any more, see record_base64."
     )
@@ -84,7 +103,7 @@ class EventState(Schema):
 
     id: UUID
     ledger: str
-    state: Literal["received", "chained", "quarantined"]
+    state: Literal["received", "chained", "sealed", "quarantined"]
     seq: Seq | None
     hash: Hash | None
     reason: str | None = Field(description="Why it is in quarantine.")
@@ -139,8 +158,18 @@ class ReadingApi(NinjaAPI):
             "x-line-schema": {"$ref": "#/components/schemas/EntryLine"},
         }
         paths["/api/v1/events"] = {"post": openapi.post_events()}
+        exports = "/api/v1/ledgers/{name}/exports"
+        paths[exports]["post"]["responses"] |= openapi.export_problems()
+        paths[f"{exports}/{{id}}/file"]["get"] |= openapi.export_file()
+        paths["/api/v1/entries/{ledger}/{seq}/proof"]["get"]["responses"] |= openapi.proof_file()
+        growth = paths["/api/v1/ledgers/{name}/consistency"]["get"]["responses"]
+        growth |= openapi.proof_problems()
         document["components"]["schemas"].update(openapi.schemas())
         return document
+
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        """Return what generated clients call it: no file's name, since a view may move."""
+        return f"audit_api_{operation.view_func.__name__}"
 
 
 api = ReadingApi(
@@ -155,6 +184,10 @@ api = ReadingApi(
     docs=Swagger(settings={"validatorUrl": None}),  # it would load a badge from elsewhere
 )
 
+_entries = Router()
+_events = Router()
+_ledgers = Router()
+
 
 # --- Errors ---------------------------------------------------------------------------------------
 
@@ -168,7 +201,50 @@ def _refused(_request: HttpRequest, refused: AuthRefused) -> HttpResponse:
 @api.exception_handler(ValidationError)
 def _invalid(_request: HttpRequest, invalid: ValidationError) -> HttpResponse:
     """Name each parameter and what it must be; never what was sent."""
-    return _unreadable({str(each["loc"][-1]): str(each["msg"]) for each in invalid.errors})
+    return unreadable({str(each["loc"][-1]): str(each["msg"]) for each in invalid.errors})
+
+
+@api.exception_handler(HttpError)
+def _no_json(_request: HttpRequest, error: HttpError) -> HttpResponse:
+    """Answer a body that ninja cannot parse, which is all that it raises this for."""
+    assert error.status_code == 400, "our views answer with problems"
+    return problem(400, "not-json", detail="The body is no JSON object.")
+
+
+@api.exception_handler(NoCheckpoint)
+def _no_checkpoint(_request: HttpRequest, error: NoCheckpoint) -> HttpResponse:
+    return problem(409, "no-checkpoint", detail=f"{error}.")
+
+
+@api.exception_handler(NotSealed)
+def _not_sealed(request: HttpRequest, error: NotSealed) -> HttpResponse:
+    """Say when to ask again: in a moment, unless sealing itself is stopped."""
+    sealing = Sealing.objects.filter(ledger_id=grant_of(request).ledger_id).first()
+    if sealing is not None and sealing.state != "ok":
+        detail = f"{error}. Nothing is signed now ({sealing.state}); its page on the desk says why."
+        return problem(409, "not-sealed", detail=detail, headers={"Retry-After": "60"})
+    seconds = max(1, ceil(settings.SEAL_INTERVAL))
+    return problem(409, "not-sealed", detail=f"{error}.", headers={"Retry-After": str(seconds)})
+
+
+@api.exception_handler(TilesMissing)
+def _tree_incomplete(_request: HttpRequest, error: TilesMissing) -> HttpResponse:
+    log.error("api.tile_missing", tile=error.tile, ledger_id=error.ledger_id)
+    return problem(
+        503,
+        "tree-incomplete",
+        detail="The database does not hold what this is made of; verify the ledger.",
+    )
+
+
+@api.exception_handler(TooManyExports)
+def _too_many_exports(_request: HttpRequest, error: TooManyExports) -> HttpResponse:
+    return problem(429, "too-many-exports", detail=f"{error}.", headers={"Retry-After": "60"})
+
+
+@api.exception_handler(NotExported)
+def _not_exported(_request: HttpRequest, error: NotExported) -> HttpResponse:
+    return problem(400, "parameter", detail=f"{error}.")
 
 
 @api.exception_handler(QueryTooSlow)
@@ -186,24 +262,10 @@ def _unexpected(_request: HttpRequest, error: Exception) -> NoReturn:
     raise error  # as_problems() tells and logs it, in development too
 
 
-def _unreadable(errors: Mapping[str, str]) -> HttpResponse:
-    shown = [{"name": name, "message": message} for name, message in errors.items()]
-    said = "; ".join(f"{one['name']} {one['message']}" for one in shown)
-    return problem(400, "parameter", detail=f"{said}.", errors=shown)
-
-
-def _not_yours(grant: KeyGrant) -> HttpResponse:
-    return problem(403, "wrong-ledger", detail=f"This key reads the ledger {grant.ledger_name}.")
-
-
-def _missing(what: str) -> HttpResponse:
-    return problem(404, "not-found", detail=what)
-
-
 # --- Entries --------------------------------------------------------------------------------------
 
 
-@api.get("/entries", response=EntryPage, tags=["entries"], summary="List or stream entries")
+@_entries.get("/entries", response=EntryPage, tags=["entries"], summary="List or stream entries")
 def list_entries(request: HttpRequest) -> HttpResponseBase:
     """Newest first, a page at a time.
 
@@ -211,27 +273,28 @@ def list_entries(request: HttpRequest) -> HttpResponseBase:
     line an entry with `record` as the stored text, byte for byte. What is chained after the stream
     began is not in it. A stream that breaks off ends in a problem document as its last line.
     """
-    grant = _grant(request)
+    grant = grant_of(request)
     asked = EntryFilter.parse(request.GET, default_ledger=grant.ledger_name, beside=_PAGING)
     if "ledger" not in asked.errors and set(asked.ledger) != {grant.ledger_name}:
-        return _not_yours(grant)
+        return wrong_ledger(grant)
     if request.get_preferred_type(["application/json", NDJSON]) == NDJSON:
         return _streamed(request, asked, grant)
     errors = dict(asked.errors)
     after = _single(request, "after", errors)
     limit = _limit(request, errors)
     if errors:
-        return _unreadable(errors)
+        return unreadable(errors)
     try:
         with time_limit(LIST_SECONDS):
             found = page(asked.apply(Entry.objects.all()), after=after, limit=limit)
     except Unreadable as problem_:
-        return _unreadable({"after": str(problem_)})
-    items = [_item(entry, grant.ledger_name) for entry in found.items]
-    return _json({"items": items, "next": found.next})
+        return unreadable({"after": str(problem_)})
+    sealed = sealed_size(grant.ledger_id)
+    items = [_item(entry, grant.ledger_name, sealed) for entry in found.items]
+    return answer_json({"items": items, "next": found.next})
 
 
-@api.get(
+@_entries.get(
     "/entries/by-hash/{hash}", response=EntryItem, tags=["entries"], summary="Read an entry by hash"
 )
 def entry_by_hash(
@@ -239,44 +302,44 @@ def entry_by_hash(
     hash: Annotated[str, Path(pattern="^[0-9a-fA-F]{64}$")],
 ) -> HttpResponse:
     """Read the entry of the key's ledger that has this hash."""
-    grant = _grant(request)
+    grant = grant_of(request)
     rows = Entry.objects.filter(ledger_id=grant.ledger_id, hash=hash.lower())
     entry = rows.order_by("seq").first()
     return (
-        _missing("No entry of this ledger has this hash.") if entry is None else _one(entry, grant)
+        not_found("No entry of this ledger has this hash.") if entry is None else _one(entry, grant)
     )
 
 
-@api.get(
+@_entries.get(
     "/entries/{ledger}/{seq}", response=EntryItem, tags=["entries"], summary="Read an entry by seq"
 )
 def entry_at(
     request: HttpRequest, ledger: str, seq: Annotated[int, Path(ge=0, le=MOST_SEQ)]
 ) -> HttpResponse:
     """Read the entry at this place of the chain; seq begins at 0."""
-    grant = _grant(request)
+    grant = grant_of(request)
     if ledger != grant.ledger_name:
-        return _not_yours(grant)
+        return wrong_ledger(grant)
     entry = Entry.objects.filter(ledger_id=grant.ledger_id, seq=seq).first()
     if entry is None:
-        return _missing(f"The ledger has no entry {seq}; seqs begin at 0.")
+        return not_found(f"The ledger has no entry {seq}; seqs begin at 0.")
     return _one(entry, grant)
 
 
 # --- Events and ledgers ---------------------------------------------------------------------------
 
 
-@api.get(
+@_events.get(
     "/events/{id}", response=EventState, tags=["events"], summary="Ask what became of an event"
 )
 def event_state(request: HttpRequest, id: UUID) -> HttpResponse:
-    """Say whether the event is received (durable, waiting), chained or quarantined."""
-    grant = _grant(request)
+    """Say whether the event is received (durable, waiting), chained, sealed or quarantined."""
+    grant = grant_of(request)
     with time_limit(LIST_SECONDS):
         found = whereis(id, ledger_id=grant.ledger_id)
     if found is None:
-        return _missing("No event of this ledger has this id; if it was just sent, send it again.")
-    return _json(
+        return not_found("No event of this ledger has this id; if it was just sent, send it again.")
+    return answer_json(
         {
             "id": str(id),
             "ledger": grant.ledger_name,
@@ -288,10 +351,12 @@ def event_state(request: HttpRequest, id: UUID) -> HttpResponse:
     )
 
 
-@api.get("/ledgers", response=LedgerPage, tags=["ledgers"], summary="List the ledgers of the key")
+@_ledgers.get(
+    "/ledgers", response=LedgerPage, tags=["ledgers"], summary="List the ledgers of the key"
+)
 def list_ledgers(request: HttpRequest) -> HttpResponse:
     """Give the key's ledger: how long it is, its head, and when the newest entry was received."""
-    grant = _grant(request)
+    grant = grant_of(request)
     head = Head.objects.get(ledger_id=grant.ledger_id)
     newest = Entry.objects.filter(ledger_id=grant.ledger_id, seq=head.size - 1).first()
     shown = {
@@ -300,28 +365,17 @@ def list_ledgers(request: HttpRequest) -> HttpResponse:
         "hash": head.hash,
         "received_at": format_time(newest.received_at) if newest else None,
     }
-    return _json({"items": [shown], "next": None})
+    return answer_json({"items": [shown], "next": None})
 
 
 # --- Putting entries into JSON --------------------------------------------------------------------
 
 
-def _grant(request: HttpRequest) -> KeyGrant:
-    grant: KeyGrant = request.auth  # type: ignore[attr-defined]  # ninja sets what BearerKey returned
-    return grant
-
-
-def _json(value: Any) -> HttpResponse:
-    answer = HttpResponse(msgspec.json.encode(value), content_type="application/json")
-    answer["Cache-Control"] = "no-store"
-    return answer
-
-
 def _one(entry: Entry, grant: KeyGrant) -> HttpResponse:
-    return _json(_item(entry, grant.ledger_name))
+    return answer_json(_item(entry, grant.ledger_name, sealed_size(grant.ledger_id)))
 
 
-def _item(entry: Entry, ledger: str) -> dict[str, Any]:
+def _item(entry: Entry, ledger: str, sealed: int) -> dict[str, Any]:
     """Return an entry; its record goes in as it is stored, so that no number changes its form.
 
     A record that somebody made unreadable is shown as its bytes: the ledger is to be verified then.
@@ -333,7 +387,7 @@ def _item(entry: Entry, ledger: str) -> dict[str, Any]:
         "hash": entry.hash,
         "prev": None,
         "received_at": format_time(entry.received_at),
-        "state": "chained",
+        "state": "sealed" if entry.seq < sealed else "chained",
         "record": None,
     }
     try:
@@ -371,7 +425,7 @@ def _streamed(request: HttpRequest, asked: EntryFilter, grant: KeyGrant) -> Http
         }
     )
     if errors:
-        return _unreadable(errors)
+        return unreadable(errors)
     size = Head.objects.get(ledger_id=grant.ledger_id).size
     running = stream(asked.apply(Entry.objects.all()), size=size)
     first = list(islice(running, 1))
@@ -403,3 +457,8 @@ def _line(seq: int, digest: str, record: bytes) -> bytes:
     except UnicodeDecodeError:
         line |= {"record": None, "record_base64": b64encode(record).decode()}
     return msgspec.json.encode(line) + b"\n"
+
+
+# The order of these is the order in the OpenAPI document.
+for _router in (_entries, of_entries, _events, _ledgers, of_ledgers, of_exports):
+    api.add_router("", _router)

@@ -40,9 +40,12 @@ class AuditCollector(Collector):
             counts = figures.append_counts()
             failures = figures.append_failures()
             ledgers = figures.ledger_figures()
+            unsealed = figures.unsealed_ages()
+            anchors = figures.anchor_figures()
             sizes = self._table_sizes()
         yield from append_families(counts, failures)
         yield from ledger_families(ledgers)
+        yield from anchor_families(unsealed, anchors)
         yield from store_families(sizes)
 
     def _table_sizes(self) -> list[figures.TableSize]:
@@ -113,6 +116,32 @@ def ledger_families(ledgers: Iterable[figures.LedgerFigures]) -> Iterator[Metric
         age.add_metric(label, one.inbox_age_seconds)
         quarantined.add_metric(label, one.quarantine_open)
     yield from (verified, verified_at, broken, waiting, age, quarantined)
+
+
+def anchor_families(
+    unsealed: Iterable[figures.UnsealedAge], anchors: Iterable[figures.AnchorFigures]
+) -> Iterator[Metric]:
+    """Translate how sealing and anchors go into gauges."""
+    waiting = _by_ledger(
+        "obs_audit_unsealed_age_seconds",
+        "Age of the oldest entry that no signed checkpoint covers; 0 when all are covered.",
+    )
+    for one in unsealed:
+        waiting.add_metric([one.ledger], one.seconds)
+    ok = GaugeMetricFamily(
+        "obs_audit_anchor_ok",
+        "Anchor or witness: 1 ok, 0.5 failing, 0 it holds what contradicts the ledger.",
+        labels=["ledger", "sink"],
+    )
+    age = GaugeMetricFamily(
+        "obs_audit_anchor_age_seconds",
+        "Time since the first checkpoint that an anchor does not hold was signed; 0 for none.",
+        labels=["ledger", "sink"],
+    )
+    for each in anchors:
+        ok.add_metric([each.ledger, each.sink], each.ok)
+        age.add_metric([each.ledger, each.sink], each.age_seconds)
+    yield from (waiting, ok, age)
 
 
 def store_families(sizes: Iterable[figures.TableSize]) -> Iterator[Metric]:

@@ -308,3 +308,87 @@ def projection_lags() -> list[ProjectionLag]:
             ProjectionLag(ledger=ledger, projection=projection, entries=entries)
             for ledger, projection, entries in cursor.fetchall()
         ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnsealedAge:
+    """How long a ledger's oldest entry without a checkpoint has waited for one."""
+
+    ledger: str
+    seconds: float
+    """0 when the newest checkpoint covers every entry."""
+
+
+_UNSEALED = """
+    SELECT ledger.name,
+        COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - oldest.received_at), 0)::float8
+    FROM audit_ledger AS ledger
+    LEFT JOIN LATERAL (
+        SELECT checkpoint.size
+        FROM audit_checkpoint AS checkpoint
+        WHERE checkpoint.ledger_id = ledger.id
+        ORDER BY checkpoint.size DESC
+        LIMIT 1
+    ) AS sealed ON true
+    LEFT JOIN LATERAL (
+        SELECT entry.received_at
+        FROM audit_entry AS entry
+        WHERE entry.ledger_id = ledger.id AND entry.seq = COALESCE(sealed.size, 0)
+        LIMIT 1
+    ) AS oldest ON true
+    ORDER BY ledger.name
+"""
+
+
+def unsealed_ages() -> list[UnsealedAge]:
+    """Return the age of each ledger's first entry that no checkpoint covers, by ledger."""
+    with connection.cursor() as cursor:
+        cursor.execute(_UNSEALED)
+        return [
+            UnsealedAge(ledger=ledger, seconds=max(seconds, 0.0))
+            for ledger, seconds in cursor.fetchall()
+        ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnchorFigures:
+    """How one sink or witness does for one ledger."""
+
+    ledger: str
+    sink: str
+    ok: float
+    """1 ok, 0.5 failing, 0 it holds what contradicts us."""
+    age_seconds: float
+    """Since the first checkpoint that it does not hold was signed; 0 when it holds the newest."""
+
+
+_ANCHORS = """
+    SELECT ledger.name,
+        anchor.sink,
+        anchor.state,
+        COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - missing.signed_at), 0)::float8
+    FROM audit_anchor AS anchor
+    JOIN audit_ledger AS ledger ON ledger.id = anchor.ledger_id
+    LEFT JOIN LATERAL (
+        SELECT checkpoint.signed_at
+        FROM audit_checkpoint AS checkpoint
+        WHERE checkpoint.ledger_id = anchor.ledger_id
+            AND checkpoint.size > COALESCE(anchor.size, 0)
+        ORDER BY checkpoint.size
+        LIMIT 1
+    ) AS missing ON true
+    ORDER BY ledger.name, anchor.sink
+"""
+_ANCHORED = {"ok": 1.0, "failing": 0.5, "mismatch": 0.0}
+
+
+def anchor_figures() -> list[AnchorFigures]:
+    """Return how each sink and witness does, by ledger and name."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ANCHORS)
+        return [
+            AnchorFigures(
+                ledger=ledger, sink=sink, ok=_ANCHORED[state], age_seconds=max(seconds, 0.0)
+            )
+            for ledger, sink, state, seconds in cursor.fetchall()
+        ]

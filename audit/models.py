@@ -51,6 +51,7 @@ class Ledger(models.Model):
     is_read_only = models.BooleanField(default=False)
     read_only_reason = models.TextField(default="")
     is_public = models.BooleanField(default=False)
+    succeeded_by = models.TextField(default="")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -193,7 +194,7 @@ class Quarantine(models.Model):
 
     def __str__(self) -> str:
         """Return the address people use: its number."""
-        return f"quarantine {self.id:,}"
+        return f"Quarantine {self.id:,}"
 
 
 class SubjectKey(models.Model):
@@ -382,7 +383,7 @@ class Verification(models.Model):
 
     def __str__(self) -> str:
         """Return the address people use: its number."""
-        return f"verification {self.id:,}"
+        return f"Verification {self.id:,}"
 
     def is_stalled(self, now: datetime) -> bool:
         """Tell whether its worker has given no sign for so long that it must be gone."""
@@ -572,7 +573,7 @@ class Export(models.Model):
 
     def __str__(self) -> str:
         """Return the address people use: its number."""
-        return f"export {self.id:,}"
+        return f"Export {self.id:,}"
 
     def parsed_query(self) -> dict[str, list[str]]:
         """Return the filter by its names, the ledger among them."""

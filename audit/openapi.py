@@ -10,10 +10,14 @@ from __future__ import annotations
 from typing import Any, TypeAlias, get_args
 
 from audit.events import Category, DataClass, event_json_schema
+from audit.exportfile import KINDS
 from audit.query import MOST_LIMIT, PAGE_LIMIT, Environment, Outcome, Severity
 
 Schema: TypeAlias = dict[str, Any]
 """A JSON Schema, or another part of the document."""
+
+TEXT = "text/plain; charset=utf-8"
+"""The type of a note, and of a proof, which ends in one."""
 
 HASH: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 200}
@@ -137,7 +141,7 @@ _RECEIPT: Schema = {
         },
         "seq": {"type": "integer", "minimum": 0, "description": "When already known."},
         "hash": HASH,
-        "state": {"type": "string", "enum": ["received", "chained"]},
+        "state": {"type": "string", "enum": ["received", "chained", "sealed"]},
     },
 }
 _COUNTS = ("received", "duplicate", "conflict", "rejected")
@@ -216,6 +220,80 @@ def get_problems() -> dict[str, Schema]:
     }
 
 
+def proof_problems() -> dict[str, Schema]:
+    """Return what an address that proves may answer besides the usual problems."""
+    return {
+        "409": _problem(
+            "No checkpoint covers it yet, or none has the size.", **{"Retry-After": _RETRY_AFTER}
+        ),
+        "503": _problem(
+            "The database does not answer, or misses part of the tree.",
+            **{"Retry-After": _RETRY_AFTER},
+        ),
+    }
+
+
+def proof_file() -> dict[str, Schema]:
+    """Return the answers of GET /entries/{ledger}/{seq}/proof."""
+    name: Schema = {"description": "The file's name.", "schema": {"type": "string"}}
+    return {
+        **proof_problems(),
+        "200": {
+            "description": "A `.tlog-proof` file (C2SP tlog-proof).",
+            "content": {TEXT: {"schema": {"type": "string"}}},
+            "headers": {"Content-Disposition": name},
+        },
+    }
+
+
+def export_problems() -> dict[str, Schema]:
+    """Return what POST /ledgers/{name}/exports may answer besides the usual problems."""
+    return {
+        "400": _problem("The body cannot be read, or asks for what no export gives."),
+        "409": _problem("The ledger has no checkpoint, or none of this size."),
+        "429": _problem("Too many exports are unfinished.", **{"Retry-After": _RETRY_AFTER}),
+    }
+
+
+def export_file() -> Schema:
+    """Return parameters and answers of GET /ledgers/{name}/exports/{id}/file."""
+    binary: Schema = {"type": "string", "format": "binary"}
+    content = {each.content_type: {"schema": binary} for each in KINDS.values()}
+    text: Schema = {"schema": {"type": "string"}}
+    headers = {
+        "Accept-Ranges": {"description": "`bytes`.", **text},
+        "ETag": {"description": "The SHA-256 of the file, for `If-Range`.", **text},
+        "Repr-Digest": {"description": "The same as RFC 9530 writes it.", **text},
+    }
+    span = {"Content-Range": {"description": "Which bytes, and of how many.", **text}}
+    path = [
+        {"name": name, "in": "path", "required": True, "schema": schema}
+        for name, schema in (
+            ("name", {"type": "string"}),
+            ("id", {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}),
+        )
+    ]
+    return {
+        "parameters": [
+            *path,
+            _header(
+                "Range",
+                "One range of bytes, such as `bytes=1000-`; several give the whole file.",
+                {"type": "string", "pattern": r"^bytes=([0-9]+-[0-9]*|-[0-9]+)$"},
+            ),
+            _header("If-Range", "The ETag of what is there already.", {"type": "string"}),
+        ],
+        "responses": {
+            **get_problems(),
+            "200": {"description": "The whole file.", "content": content, "headers": headers},
+            "206": {"description": "A range.", "content": content, "headers": headers | span},
+            "409": _problem("It is not done.", **{"Retry-After": _RETRY_AFTER}),
+            "410": _problem("The file's time is over."),
+            "416": _problem("The range begins after the end.", **span),
+        },
+    }
+
+
 def _receipts(description: str) -> Schema:
     return {
         "description": description,
@@ -279,7 +357,7 @@ def post_events() -> Schema:
             _query(
                 "wait",
                 "Hold the answer until the events are chained, at most 10 s; then 202.",
-                {"type": "string", "enum": ["chained"]},
+                {"type": "string", "enum": ["chained", "sealed"]},
             ),
             _query(
                 "backfill",

@@ -32,7 +32,7 @@ from audit.errors import AuthRefused, EventRejected
 from audit.inflate import BodyRefused, read_body
 from audit.problems import problem
 from audit.receive import Incoming, Receipt, Sender, receive
-from audit.wait import wait_until_chained
+from audit.wait import wait_until_chained, wait_until_sealed
 
 EVENTS_LIMIT = 5000
 """Events of one POST."""
@@ -97,8 +97,8 @@ def _post_events(request: HttpRequest) -> HttpResponse:
         request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
         traceparent=request.META.get("HTTP_TRACEPARENT", "")[:200],
     )
-    is_chained = bool(wait) and _wait(receipts, grant)
-    return _answer(receipts, is_chained=is_chained)
+    is_there = bool(wait) and _wait(receipts, grant, until=wait)
+    return _answer(receipts, is_there=is_there)
 
 
 def _options(request: HttpRequest) -> tuple[str, bool]:
@@ -110,8 +110,8 @@ def _options(request: HttpRequest) -> tuple[str, bool]:
             message=f"Unknown parameter {unknown[0][:50]!r}; there are wait and backfill.",
         )
     wait = request.GET.get("wait", "")
-    if wait not in {"", "chained"}:
-        raise BodyRefused(status=400, code="parameter", message="wait may be chained.")
+    if wait not in {"", "chained", "sealed"}:
+        raise BodyRefused(status=400, code="parameter", message="wait may be chained or sealed.")
     backfill = request.GET.get("backfill", "false")
     if backfill not in {"true", "false"}:
         raise BodyRefused(status=400, code="parameter", message="backfill may be true or false.")
@@ -189,30 +189,35 @@ def _limited(raws: Sequence[bytes]) -> Sequence[bytes]:
 # --- The answer ----------------------------------------------------------------------------------
 
 
-def _wait(receipts: Sequence[Receipt], grant: KeyGrant) -> bool:
-    """Wait for what was received or is a duplicate; tell whether all of it is chained."""
+def _wait(receipts: Sequence[Receipt], grant: KeyGrant, *, until: str) -> bool:
+    """Wait for what was received or is a duplicate; tell whether all of it came that far."""
     waiting = [each for each in receipts if each.status in {"received", "duplicate"}]
     if not waiting or not _waiters.acquire(blocking=False):
         return False
     try:
-        found = wait_until_chained(
-            {UUID(each.id) for each in waiting if each.id}, ledger_id=grant.ledger_id
-        )
+        ids = {UUID(each.id) for each in waiting if each.id}
+        sealed = 0
+        if until == "sealed":
+            found, sealed = wait_until_sealed(ids, ledger_id=grant.ledger_id)
+        else:
+            found = wait_until_chained(ids, ledger_id=grant.ledger_id)
     finally:
         _waiters.release()
     for each in waiting:
         each.seq, each.hash = found.get(each.id or "", (each.seq, None))
         each.state = "received" if each.hash is None else "chained"
-    return all(each.hash is not None for each in waiting)
+        if each.hash is not None and each.seq is not None and each.seq < sealed:
+            each.state = "sealed"
+    return all(each.state in {until, "sealed"} for each in waiting)
 
 
-def _answer(receipts: Sequence[Receipt], *, is_chained: bool) -> HttpResponse:
+def _answer(receipts: Sequence[Receipt], *, is_there: bool) -> HttpResponse:
     counts = Counter(each.status for each in receipts)
     said: dict[str, Any] = {
         "receipts": [each.as_dict() for each in receipts],
         **{name: counts[name] for name in ("received", "duplicate", "conflict", "rejected")},
     }
-    status = _status(receipts, counts, is_chained=is_chained)
+    status = _status(receipts, counts, is_there=is_there)
     if status >= 400:
         first = next(each.error for each in receipts if each.error is not None)
         return problem(
@@ -227,7 +232,7 @@ def _answer(receipts: Sequence[Receipt], *, is_chained: bool) -> HttpResponse:
 _COMMON_CODE = {403: "scope-missing", 409: "id-conflict", 422: "no-event-accepted"}
 
 
-def _status(receipts: Sequence[Receipt], counts: Counter[str], *, is_chained: bool) -> int:
+def _status(receipts: Sequence[Receipt], counts: Counter[str], *, is_there: bool) -> int:
     if counts["rejected"] == len(receipts):
         codes = {each.error["code"] for each in receipts if each.error is not None}
         return 403 if codes == {"scope-missing"} else 422
@@ -235,4 +240,4 @@ def _status(receipts: Sequence[Receipt], counts: Counter[str], *, is_chained: bo
         return 409
     if counts["rejected"] or counts["conflict"]:
         return 207
-    return 200 if is_chained or not counts["received"] else 202
+    return 200 if is_there or not counts["received"] else 202

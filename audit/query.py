@@ -367,9 +367,22 @@ def _older_than(cursor: str) -> Q:
 def stream(rows: QuerySet[Entry], *, size: int) -> Iterator[tuple[int, str, bytes]]:
     """Yield `(seq, hash, record)` of one ledger's rows below seq `size`, seq ascending.
 
-    Memory stays flat however long the ledger is. Each statement looks through a bounded range of
-    seqs in a transaction of its own, so that a rare match is slow but never too slow, and neither
-    vacuum nor append waits for a reader. `size` is fixed by the caller: a ledger that grows ends.
+    As `chunks()` does, row by row.
+    """
+    for _, found in chunks(rows, size=size):
+        yield from found
+
+
+def chunks(
+    rows: QuerySet[Entry], *, size: int
+) -> Iterator[tuple[int, list[tuple[int, str, bytes]]]]:
+    """Yield how far one ledger was looked through, and the rows `(seq, hash, record)` found there.
+
+    The first is the seq that the next statement begins at, up to `size`; a stretch without a match
+    is yielded too. Memory stays flat however long the ledger is. Each statement looks through a
+    bounded range of seqs in a transaction of its own, so that a rare match is slow but never too
+    slow, and neither vacuum nor append waits for a reader. `size` is fixed by the caller: a ledger
+    that grows ends.
     """
     start, width = 0, CHUNK
     while start < size:
@@ -377,10 +390,9 @@ def stream(rows: QuerySet[Entry], *, size: int) -> Iterator[tuple[int, str, byte
         span = rows.filter(seq__gte=start, seq__lt=end).order_by("seq")
         with time_limit(LIST_SECONDS):
             found = list(span.values_list("seq", "hash", "record")[:CHUNK])
-        for seq, digest, record in found:
-            yield seq, str(digest), bytes(record)
         # A full chunk may have left matches behind in its range; go on right after its last.
         start = found[-1][0] + 1 if len(found) == CHUNK else end
+        yield start, [(seq, str(digest), bytes(record)) for seq, digest, record in found]
         if len(found) < CHUNK // 4:
             width = min(width * 2, MOST_SEQS)
         elif len(found) == CHUNK:

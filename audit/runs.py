@@ -11,20 +11,27 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import structlog
 from django.db import transaction
 from django.db.models import Max
+from django.utils import timezone
 
 from audit import bell
 from audit.database import rows
 from audit.errors import RunStopped
+from audit.fault import Fault
+from audit.held import Holder, SinkNotes
+from audit.ledger.note import VerifierKey
 from audit.models import Head, Ledger, Verification
 from audit.receive import receive_own
-from audit.verify import Fault, Progress, Report, Result, verify_stepwise
+from audit.sinks import Sink
+from audit.sinks.configured import sinks_from_settings
+from audit.sinks.file import FileSink
+from audit.verify import Progress, Report, Result, verify_stepwise
 
 log = structlog.get_logger(__name__)
 
@@ -233,7 +240,7 @@ def work_through_queue(ledger: Ledger) -> int:
     taken = 0
     while (run := _take(ledger_id=ledger.id, waited=0.0)) is not None:
         taken += 1
-        for _ in work(run):
+        for _ in work(run, holders=_outside(run.kind)):
             pass
     return taken
 
@@ -247,11 +254,27 @@ def work_a_step(going: Iterator[object] | None) -> Iterator[object] | None:
         run = _take(ledger_id=None, waited=GRACE)
         if run is None:
             return None
-        going = work(run)
+        # A server that hangs would hold up chaining; a file answers.
+        going = work(run, holders=_outside(run.kind, asks_servers=False))
     return going if next(going, None) is not None else None
 
 
-def work(run: Run) -> Iterator[Progress | Report]:
+def _outside(kind: Kind, *, asks_servers: bool = True) -> list[Holder]:
+    """Return who is asked what they hold of the ledger.
+
+    Only for runs by hand and by night: sealing compares with the same places all day.
+    """
+    if kind not in _RESUMED:
+        return []
+    sinks: Sequence[Sink] = sinks_from_settings()
+    if not asks_servers:
+        sinks = [sink for sink in sinks if isinstance(sink, FileSink)]
+    return [SinkNotes(sinks=sinks)]
+
+
+def work(
+    run: Run, *, keys: Sequence[VerifierKey] = (), holders: Sequence[Holder] = ()
+) -> Iterator[Progress | Report]:
     """Verify; yield how far it is after each chunk and the report at the end, kept and told.
 
     Ends early, and says so in the log, when the run was cancelled or given to another worker. A
@@ -260,7 +283,12 @@ def work(run: Run) -> Iterator[Progress | Report]:
     said_at = float("-inf")
     try:
         steps = verify_stepwise(
-            run.ledger, from_seq=run.from_seq, to_seq=run.to_seq, after=run.after
+            run.ledger,
+            from_seq=run.from_seq,
+            to_seq=run.to_seq,
+            after=run.after,
+            keys=keys,
+            holders=holders,
         )
         for step in steps:
             if isinstance(step, Report):
@@ -283,11 +311,14 @@ def run_verification(
     requested_by: str = "",
     from_seq: int = 0,
     to_seq: int | None = None,
+    keys: Sequence[VerifierKey] = (),
+    holders: Sequence[Holder] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Report:
     """Verify a range here and now and keep the run. A run that fails is kept as failed, and raises.
 
-    Raises RunStopped when somebody cancelled it meanwhile.
+    `keys` and `holders` as in `verify`; None asks the sinks of this installation, by hand and by
+    night. Raises RunStopped when somebody cancelled it meanwhile.
     """
     ((run_id,),) = rows(
         _START, (ledger.id, kind, requested_by, from_seq, to_seq if to_seq is not None else -1)
@@ -301,7 +332,7 @@ def run_verification(
         from_seq=from_seq,
         to_seq=to_seq,
     )
-    steps = work(run)
+    steps = work(run, keys=keys, holders=_outside(kind) if holders is None else holders)
     for step in steps:
         if isinstance(step, Report):
             return step
@@ -380,7 +411,7 @@ def _finish(run: Run, report: Report) -> None:
                 report.result,
                 report.broken,
                 *_told(report.first),
-                report.note,
+                _fit(report.note),
                 *run.place,
             ),
         )
@@ -409,7 +440,14 @@ def _why(error: BaseException) -> str:
 
 
 def verify_new(ledger: Ledger) -> Report | None:
-    """Verify what no earlier run of this kind, or of the whole, has reached; None if nothing is."""
+    """Verify what no earlier run of this kind, or of the whole, has reached; None if nothing is.
+
+    Reads no older entry again, and is run every ten seconds. Not each second, as checkpoints are
+    made: a row a run would be 86,400 a day. None too while an earlier run is still going.
+    """
+    going = unfinished_run(ledger, kind="new")
+    if going is not None and not going.is_stalled(timezone.now()):
+        return None
     ((reached,),) = rows(
         """
         SELECT coalesce(max(to_seq), 0)
@@ -427,7 +465,10 @@ def verify_new(ledger: Ledger) -> Report | None:
 
 
 def verify_sample(ledger: Ledger) -> Report | None:
-    """Verify a random stretch of the ledger; None when it is empty."""
+    """Verify a random stretch of the ledger; None when it is empty.
+
+    With it the tiles above the stretch, and the checkpoint that covers it.
+    """
     size = Head.objects.values_list("size", flat=True).get(ledger=ledger)
     if size == 0:
         return None
@@ -439,9 +480,12 @@ def _is_news(ledger: Ledger, report: Report, run_id: int) -> bool:
     """Tell whether a run in the background found what no entry says yet.
 
     A finding is news once, until a later run over its place was intact. An intact stretch is news
-    only when nothing was ever verified: it takes back no finding elsewhere.
+    only when nothing was ever verified: it takes back no finding elsewhere. What is not proven is
+    news once for each reason.
     """
     earlier = Verification.objects.filter(ledger=ledger, id__lt=run_id)
+    if report.result == "not_proven":
+        return not earlier.filter(result="not_proven", note=_fit(report.note)).exists()
     intact = earlier.filter(result="intact")
     if report.first is None:
         return report.result == "intact" and not intact.exists()
@@ -456,7 +500,10 @@ def _leave_entry(report: Report, run: Run) -> None:
     is_broken = report.result == "tampered"
     blocks: dict[str, Any] = {"integrity": {"from_seq": report.from_seq, "to_seq": report.to_seq}}
     if is_broken:
-        blocks["error"] = {"type": "chain_broken", "message": "a record, link or column differs"}
+        blocks["error"] = {
+            "type": "chain_broken",
+            "message": "something stored differs from what was chained",
+        }
     details: dict[str, object] = {
         "result": report.result,
         "checked": report.checked,

@@ -63,7 +63,14 @@ _GROWN = """
 SELECT l.*
 FROM audit_ledger AS l
 JOIN audit_head AS h ON h.ledger_id = l.id
-WHERE h.size > coalesce((SELECT max(c.size) FROM audit_checkpoint AS c WHERE c.ledger_id = l.id), 0)
+LEFT JOIN audit_sealing AS s ON s.ledger_id = l.id
+WHERE l.succeeded_by = ''
+  AND (
+      h.size > coalesce(
+          (SELECT max(c.size) FROM audit_checkpoint AS c WHERE c.ledger_id = l.id), 0
+      )
+      OR s.state <> 'ok'
+  )
 ORDER BY l.id
 """
 _KEYS = "SELECT vkey FROM audit_signingkey WHERE ledger_id = %s ORDER BY first_used_at DESC, vkey"
@@ -84,12 +91,30 @@ VALUES (%s, %s, %s, %s, clock_timestamp(), clock_timestamp())
 ON CONFLICT (ledger_id) DO UPDATE
 SET state = excluded.state,
     error = excluded.error,
-    witnessed = excluded.witnessed,
+    -- What witnesses said of the newest checkpoint stays true while nothing can be signed.
+    witnessed = CASE WHEN excluded.state = 'ok' THEN excluded.witnessed
+                     ELSE audit_sealing.witnessed
+                END,
     tried_at = excluded.tried_at,
     since = CASE WHEN audit_sealing.state = excluded.state THEN audit_sealing.since
                  ELSE excluded.since
             END
 RETURNING ledger_id
+"""
+_MENDED = """
+UPDATE audit_sealing
+SET state = 'ok', error = '', tried_at = clock_timestamp(), since = clock_timestamp()
+WHERE ledger_id = %s
+  AND state <> 'ok'
+RETURNING ledger_id
+"""
+_CONTRADICTED = """
+SELECT s.state, s.error
+FROM audit_sealing AS s
+JOIN audit_ledger AS l ON l.id = s.ledger_id
+WHERE s.ledger_id = %s
+  AND s.state IN ('behind', 'forked')
+  AND l.is_read_only
 """
 _STOP = """
 UPDATE audit_ledger
@@ -161,7 +186,7 @@ def say_why_not(ledger: Ledger, problem: Exception) -> None:
 
 
 def grown_ledgers() -> list[Ledger]:
-    """Return the ledgers that have entries which no checkpoint covers."""
+    """Return the ledgers that have entries which no checkpoint covers, or could not be signed."""
     return list(Ledger.objects.raw(_GROWN))
 
 
@@ -173,6 +198,7 @@ def known_keys(ledger: Ledger) -> list[VerifierKey]:
 def _seal(
     ledger: Ledger, anchored: tuple[bytes, ...], witnesses: Witnesses | None
 ) -> Published | None:
+    _check_contradicted(ledger)
     signers = signers_of(ledger.name, origin=ledger.origin)
     known = known_keys(ledger)
     _check_keys(ledger, signers, known)
@@ -187,9 +213,19 @@ def _seal(
         ]
         _check_continues(ledger, before, size)
         if size == 0 or (newest and newest[0][0] == size):
+            rows(_MENDED, (ledger.id,))
             return None
         root = root_of(size, tree_of(ledger.id, size=size))
         return _sign(ledger, size, root, signers, state, witnesses)
+
+
+def _check_contradicted(ledger: Ledger) -> None:
+    """Refuse a ledger that was found to contradict what others hold, however it looks now.
+
+    An anchor may have found it that is not asked here, so finding nothing proves nothing.
+    """
+    for state, error in rows(_CONTRADICTED, (ledger.id,)):
+        raise (LedgerBehind if state == "behind" else LedgerForked)(error)
 
 
 def _check_keys(ledger: Ledger, signers: Sequence[Signer], known: Sequence[VerifierKey]) -> None:

@@ -43,7 +43,7 @@ def why_no_replay(held: Quarantine) -> str:
     if held.state != "open":
         return f"It is {held.state} already."
     place = whereis(held.event_id, ledger_id=held.ledger_id)
-    if place is not None and place.state == "chained":
+    if place is not None and place.state in {"chained", "sealed"}:
         return (
             f"Its id is taken by entry #{place.seq:,}. An id is never usable twice: "
             "have the sender send it again under a new id, then resolve this."

@@ -42,6 +42,52 @@ class LedgerState:
     bad_seq: int | None
     """The first bad entry of a finding that still stands."""
     bad_field: str
+    sealed_size: int = 0
+    """Size of the newest checkpoint: every seq below it is sealed; 0 before the first."""
+    sealed_at: datetime | None = None
+    """When that was signed."""
+    sealing: str = ""
+    """How signing goes: ok, or no_key, wrong_key, no_tiles, behind, forked, failed; empty when
+    nobody has tried yet."""
+    sealing_error: str = ""
+    """Why nothing is signed, and what to do."""
+    sealing_since: datetime | None = None
+    """Since when signing goes as `sealing` says."""
+    sealing_tried_at: datetime | None = None
+    """When it was tried last."""
+    failing_anchors: tuple[str, ...] = ()
+    """Sinks and witnesses that did not take the newest checkpoint they were given."""
+    contradicting_anchors: tuple[str, ...] = ()
+    """Sinks and witnesses that hold, or give, what does not fit what was signed."""
+    witnessed: str = ""
+    """How many of the witnesses that the policy asks for have cosigned it, such as 2 of 3."""
+    is_public: bool = False
+    """Whether hash tiles and checkpoints are for everyone."""
+    read_only_reason: str = ""
+    succeeded_by: str = ""
+    """The ledger that follows this one, which takes and signs nothing any more."""
+    doubt_id: int | None = None
+    """The newest run that read entries and could not prove them, while no later one could."""
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Tell whether the ledger does not continue what was signed or anchored."""
+        return self.sealing in {"behind", "forked"} and not self.succeeded_by
+
+    @property
+    def is_unsigned(self) -> bool:
+        """Tell whether something that can be mended keeps the ledger from being signed."""
+        return self.sealing not in {"", "ok"} and not self.is_contradicted
+
+    @property
+    def unsealed(self) -> int:
+        """Return how many entries no checkpoint covers."""
+        return max(self.size - self.sealed_size, 0)
+
+    @property
+    def last_sealed_seq(self) -> int:
+        """Return the last seq that a checkpoint covers; -1 when none does."""
+        return self.sealed_size - 1
 
     @property
     def last_seq(self) -> int:
@@ -55,31 +101,59 @@ class LedgerState:
 
     @property
     def word(self) -> str:
-        """Return the one word of the ledger's state: tampered, empty, intact or chained."""
+        """Say in one word how it stands, the worst first: tampered, ended, behind and so on."""
         if self.result == "tampered":
             return "tampered"
+        if self.succeeded_by:
+            return "ended"
+        if self.is_contradicted:
+            return self.sealing
+        if self.doubt_id is not None:
+            return "not_proven"
         if self.size == 0:
             return "empty"
         return "intact" if self.result == "intact" else "chained"
 
     def entry_state(self, seq: int) -> str:
-        """Return verified, tampered or chained; after a first bad entry nothing is verified."""
+        """Return tampered, verified, sealed or chained; after a bad entry never more than that."""
         if self.result == "tampered":
             if seq == self.bad_seq:
                 return "tampered"
             if self.bad_seq is None or seq > self.bad_seq:
                 return "chained"
-        return "verified" if seq < self.intact_to else "chained"
+        if seq < self.intact_to:
+            return "verified"
+        return "sealed" if seq < self.sealed_size else "chained"
 
 
 _STATES = """
     SELECT l.id, l.name, l.is_read_only, h.size, newest.received_at, inbox.events, inbox.rows,
-           standing.result, standing.intact_to, standing.finished_at, run.bad_seq, run.bad_field
+           standing.result, standing.intact_to, standing.finished_at, run.bad_seq, run.bad_field,
+           coalesce(sealed.size, 0), sealed.signed_at, coalesce(sealing.state, ''),
+           coalesce(sealing.error, ''), coalesce(sealing.witnessed, ''), l.is_public,
+           l.read_only_reason, standing.doubt_id, l.succeeded_by, sealing.since,
+           sealing.tried_at, anchors.failing,
+           anchors.contradicting
       FROM audit_ledger AS l
       JOIN audit_head AS h ON h.ledger_id = l.id
       JOIN audit_standing AS standing ON standing.ledger_id = l.id
       LEFT JOIN audit_verification AS run
         ON run.ledger_id = l.id AND run.id = standing.finding_id
+      LEFT JOIN audit_sealing AS sealing ON sealing.ledger_id = l.id
+      LEFT JOIN LATERAL (
+           SELECT array_agg(a.sink ORDER BY a.sink) FILTER (WHERE a.state = 'failing') AS failing,
+                  array_agg(a.sink ORDER BY a.sink) FILTER (WHERE a.state = 'mismatch')
+                      AS contradicting
+             FROM audit_anchor AS a
+            WHERE a.ledger_id = l.id
+      ) AS anchors ON true
+      LEFT JOIN LATERAL (
+           SELECT c.size, c.signed_at
+             FROM audit_checkpoint AS c
+            WHERE c.ledger_id = l.id
+            ORDER BY c.size DESC
+            LIMIT 1
+      ) AS sealed ON true
       LEFT JOIN LATERAL (
            SELECT e.received_at
              FROM audit_entry AS e
@@ -148,6 +222,19 @@ def _states(
                 verified_at=verified_at,
                 bad_seq=bad_seq,
                 bad_field=bad_field or "",
+                sealed_size=sealed_size,
+                sealed_at=sealed_at,
+                sealing=sealing,
+                sealing_error=sealing_error,
+                witnessed=witnessed,
+                is_public=is_public,
+                read_only_reason=read_only_reason,
+                doubt_id=doubt_id,
+                succeeded_by=succeeded_by,
+                sealing_since=sealing_since,
+                sealing_tried_at=sealing_tried_at,
+                failing_anchors=tuple(failing or ()),
+                contradicting_anchors=tuple(contradicting or ()),
             )
             for (
                 ledger_id,
@@ -162,5 +249,18 @@ def _states(
                 verified_at,
                 bad_seq,
                 bad_field,
+                sealed_size,
+                sealed_at,
+                sealing,
+                sealing_error,
+                witnessed,
+                is_public,
+                read_only_reason,
+                doubt_id,
+                succeeded_by,
+                sealing_since,
+                sealing_tried_at,
+                failing,
+                contradicting,
             ) in cursor.fetchall()
         ]

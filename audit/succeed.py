@@ -28,6 +28,7 @@ LIMIT 1
 _STOP = """
 UPDATE audit_ledger
 SET is_read_only = true,
+    succeeded_by = %s,
     read_only_reason = CASE WHEN read_only_reason = '' THEN %s ELSE read_only_reason END
 WHERE id = %s
 RETURNING id
@@ -83,6 +84,6 @@ def succeed(old: Ledger, *, name: str, reason: str, by: str = "") -> Succeeded:
                 "origin": old.origin,
             },
         )
-        rows(_STOP, (f"succeeded by {new.name}: {reason}", old.id))
+        rows(_STOP, (new.name, f"succeeded by {new.name}: {reason}", old.id))
         moved = rows(_MOVE_KEYS, (new.id, old.id))
     return Succeeded(new=new, size=head.size, signed_size=size, keys=len(moved))

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
-from audit import announce, append, bell, project, runs
+from audit import announce, append, bell, export, exporting, project, runs
 from audit.models import Ledger
 from audit.project import projections
 
@@ -47,14 +47,20 @@ def make_months() -> None:
 
 @shared_task(name="audit.verify_new")
 def verify_new() -> None:
-    """Verify what is new and a random stretch of each ledger; beat calls it each minute.
+    """Verify what is new of each ledger; beat calls it each ten seconds."""
+    for ledger in Ledger.objects.order_by("id"):
+        runs.verify_new(ledger)
+
+
+@shared_task(name="audit.verify_sample")
+def verify_sample() -> None:
+    """Verify a random stretch of each ledger; beat calls it each minute.
 
     Rings for runs that wait, too: the bell may have been lost.
     """
     for ledger in Ledger.objects.order_by("id"):
         if runs.is_any_queued(ledger):
             bell.ring(ledger.id, task="audit.verify_run")
-        runs.verify_new(ledger)
         runs.verify_sample(ledger)
 
 
@@ -72,3 +78,21 @@ def verify_all() -> None:
 def verify_run(ledger_id: int) -> None:
     """Run the verifications that wait for one ledger; none when another worker took them."""
     runs.work_through_queue(Ledger.objects.get(id=ledger_id))
+
+
+@shared_task(name="audit.export_run")
+def export_run(ledger_id: int) -> None:
+    """Make the exports that wait for one ledger; none when another worker took them."""
+    exporting.work_through_exports(Ledger.objects.get(id=ledger_id))
+
+
+@shared_task(name="audit.expire_exports")
+def expire_exports() -> None:
+    """Delete the files of exports whose time is over; beat calls it each ten minutes.
+
+    Rings for exports that wait, too: the bell may have been lost.
+    """
+    for ledger in Ledger.objects.order_by("id"):
+        if export.is_any_waiting(ledger):
+            bell.ring(ledger.id, task="audit.export_run")
+    export.expire_exports(timezone.now())

@@ -1,16 +1,24 @@
 """Verify a ledger: derive everything again from the stored bytes and compare.
 
 Three results, never two: `intact`, `tampered` (first bad seq, which field, expected and found) and
-`not_proven` (nothing was checked). One pass over a range at a fixed size checks record → hash,
-`prev` and `seq` links, `ledger`, every copied column, event keys, and that the chain ends at the
-head. It streams in keyset chunks, a short transaction each, in flat memory. Writes nothing but its
-own run: `audit_verification`.
+`not_proven` (nothing was checked, or a checkpoint or an anchor that there was is gone). One pass
+over a range at a fixed size checks
+
+- here: record → hash, `prev` and `seq` links, `ledger`, every copied column, event keys, and that
+  the chain ends at the head;
+- in verify_tree.py: every full tile in which an entry of the range is, each hash and its root;
+- in verify_seals.py: every checkpoint of the range and the first one that covers it, its note, its
+  signature and root, the keys, and what others hold (held.py).
+
+It streams in keyset chunks, a short transaction each, in flat memory. A run that goes on where
+another one stopped reads the right edge of the tree from the tiles that were checked: whatever was
+changed in them meanwhile leads to other roots. Writes nothing; who keeps what it found: runs.py.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -20,19 +28,27 @@ import msgspec
 from django.db import connection
 
 from audit.database import raw_cursor, rows
+from audit.errors import TilesMissing
+from audit.fault import Fault
+from audit.fill import filled
+from audit.held import Holder, all_held
 from audit.ledger.columns import ReadRecord, parse_time, read_record
+from audit.ledger.errors import TileMalformed
+from audit.ledger.note import VerifierKey
 from audit.ledger.record import FORMAT_VERSION, GENESIS
 from audit.models import Ledger
+from audit.verify_seals import NO_CHECKPOINT, Seals
+from audit.verify_tree import TreeWalk, missing_fault, tiles_beyond
+
+__all__ = ["NO_CHECKPOINT", "Progress", "Report", "Result", "verify", "verify_stepwise"]
 
 Result: TypeAlias = Literal["intact", "tampered", "not_proven"]
 
-CHUNK = 20_000
+CHUNK = 20_480
 """Entries read in one statement, so in one short transaction. They stream: few are held at once."""
 
 _AT_ONCE = 200
 """Rows taken from the stream at once; Postgres prepares the next ones meanwhile."""
-
-NO_CHECKPOINT = "no checkpoint yet: a rewrite by the database's owner would not show"
 
 _CHUNK = """
 SELECT e.seq, e.record, e.hash,
@@ -63,16 +79,6 @@ ORDER BY e.seq, e.received_at
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Fault:
-    """One thing that is not as it was."""
-
-    seq: int
-    field: str
-    expected: str
-    found: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
     """What a run found."""
 
@@ -84,9 +90,13 @@ class Report:
     checked: int
     """Entries read and compared."""
     broken: int
-    """Entries with at least one fault, and entries that are missing."""
+    """Entries, tiles, checkpoints and keys with a fault, and entries and tiles that are missing."""
     first: Fault | None
+    """Of the faults the one at the lowest seq."""
+    sealed_to: int
+    """Entries of the range below this seq are under a checkpoint that was checked."""
     note: str
+    """What was proven and what was not; for a ledger that was tampered with, empty."""
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
@@ -104,9 +114,9 @@ class Progress:
     next_seq: int
     """The seq that comes next."""
     broken: int
-    """Entries found broken so far."""
+    """As in `Report`, so far."""
     first: Fault | None
-    """The first fault so far."""
+    """The fault at the lowest seq so far."""
 
 
 def verify(
@@ -114,13 +124,18 @@ def verify(
     *,
     from_seq: int = 0,
     to_seq: int | None = None,
+    keys: Sequence[VerifierKey] = (),
+    holders: Sequence[Holder] = (),
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Report:
     """Check the entries from `from_seq` up to, not including, `to_seq` (default: the head).
 
-    `on_progress` is called after each chunk; what it raises ends the run.
+    `keys` are the ledger's and its witnesses', known from outside the database; without them its
+    own word for them is used, and the note says so. `holders` are asked what they hold of it.
+    `on_progress` is called after each chunk; what it raises ends the run. Raises HeldUnusable.
     """
-    for said in verify_stepwise(ledger, from_seq=from_seq, to_seq=to_seq):
+    steps = verify_stepwise(ledger, from_seq=from_seq, to_seq=to_seq, keys=keys, holders=holders)
+    for said in steps:
         if isinstance(said, Report):
             return said
         if on_progress is not None:
@@ -134,53 +149,204 @@ def verify_stepwise(
     from_seq: int = 0,
     to_seq: int | None = None,
     after: Progress | None = None,
+    keys: Sequence[VerifierKey] = (),
+    holders: Sequence[Holder] = (),
 ) -> Iterator[Progress | Report]:
     """Check as `verify` does: yield how far it is after each chunk, and the report at the end.
 
     With `after`, what an earlier run over the same range said last, it goes on from there.
     """
     started = time.perf_counter()
+    held = all_held(ledger, holders)  # before the head, which may grow meanwhile
     size, head = _head(ledger)
     end = size if to_seq is None else min(to_seq, size)
-    total = max(end - from_seq, 0)
-    seq = from_seq if after is None else after.next_seq
-    broken = 0 if after is None else after.broken
-    first = None if after is None else after.first
-    prev = _hash_before(ledger, seq) if total else GENESIS.hex()
-    walk = _Walk(
-        ledger_name=ledger.name, seq=seq, prev=prev, checked=0 if after is None else after.checked
+    run = _Run(
+        ledger=ledger,
+        seals=Seals(ledger, keys=keys, held=held),
+        from_seq=from_seq,
+        end=end,
+        size=size,
+        after=after,
     )
-    for start in range(seq, end, CHUNK):
-        for fault in walk.check(_read(ledger, start, min(start + CHUNK, end))):
-            broken += 1
-            first = first or fault
+    total = max(end - from_seq, 0)
+    while run.seq < end:
+        run.check_chunk()
         yield Progress(
-            checked=walk.checked,
+            checked=run.checked,
             total=total,
             seconds=time.perf_counter() - started,
-            next_seq=walk.seq,
-            broken=broken,
-            first=first,
+            next_seq=run.seq,
+            broken=run.broken,
+            first=run.first,
         )
-    for fault in _check_end(ledger, walk, from_seq=from_seq, end=end, size=size, head=head):
-        broken += 1
-        first = first or fault
-    result: Result = "tampered" if first else "intact" if walk.checked else "not_proven"
-    yield Report(
-        ledger=ledger.name,
-        result=result,
-        from_seq=from_seq,
-        to_seq=end,
-        checked=walk.checked,
-        broken=broken,
-        first=first,
-        note="nothing was checked"
-        if result == "not_proven"
-        else NO_CHECKPOINT
-        if result == "intact"
-        else "",
-        seconds=time.perf_counter() - started,
-    )
+    run.check_end(head)
+    yield run.report(seconds=time.perf_counter() - started)
+
+
+_NEXT = """
+SELECT min(seq)
+FROM audit_entry
+WHERE ledger_id = %s
+  AND seq >= %s
+  AND seq < %s
+"""
+
+
+class _Run:
+    """One pass over a range: the walk along the chain, the tree beside it, and what was found."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        seals: Seals,
+        from_seq: int,
+        end: int,
+        size: int,
+        after: Progress | None,
+    ) -> None:
+        self.ledger, self.seals = ledger, seals
+        self.from_seq, self.end, self.size = from_seq, end, size
+        self.seq = from_seq if after is None else after.next_seq
+        self.broken = 0 if after is None else after.broken
+        self.first = None if after is None else after.first
+        prev = _hash_before(ledger, self.seq) if end > from_seq else GENESIS.hex()
+        checked = 0 if after is None else after.checked
+        self.walk = _Walk(ledger_name=ledger.name, seq=self.seq, prev=prev, checked=checked)
+        self.unmade_from = _without_tiles_from(ledger, seals) if end > from_seq else None
+        self.edge_fault: Fault | None = None
+        self.tree = self._begin_tree() if end > from_seq else None
+
+    @property
+    def checked(self) -> int:
+        """Return how many entries were read."""
+        return self.walk.checked
+
+    def blame(self, fault: Fault, *, times: int = 1) -> None:
+        """Count a fault, and keep it when none stands at a lower seq."""
+        self.broken += times
+        if self.first is None or fault.seq < self.first.seq:
+            self.first = fault
+
+    def _begin_tree(self) -> TreeWalk | None:
+        try:
+            return TreeWalk(
+                self.ledger.id, start=self.seq, size=self.size, excused_from=self.unmade_from
+            )
+        except (TilesMissing, TileMalformed) as problem:
+            if self.unmade_from is None or self.seq <= self.unmade_from:
+                self.edge_fault = missing_fault(problem, seq=self.seq)
+            return None
+
+    def check_chunk(self) -> None:
+        """Check the next entries, then the tree and what was stated about it as far as they go."""
+        start, stop = self.seq, min(self.seq + CHUNK, self.end)
+        leaves: list[bytes | None] = [None] * (stop - start)
+        named: set[int] = set()
+        before = self.walk.checked
+        for fault in self.walk.check(_read(self.ledger, start, stop), start, leaves):
+            named.add(fault.seq)
+            self.blame(fault)
+        if self.walk.checked == before:
+            stop = self._skip(start)
+        else:
+            for missing in range(self.walk.seq, stop):
+                named.add(missing)
+                self.blame(_no_entry(missing))
+            self.walk.go_on(stop)
+        self._blame_edge()
+        stated, faults = self.seals.stated(start, stop)
+        for fault in faults:
+            self.blame(fault)
+        if self.tree is not None:
+            for fault in self.tree.take(leaves, named=frozenset(named), stated=stated):
+                self.blame(fault)
+        self.seq = stop
+
+    def _blame_edge(self) -> None:
+        """Blame a tree without its edge: after the entries, which say more about one seq."""
+        if self.edge_fault is not None:
+            self.blame(self.edge_fault)
+            self.edge_fault = None
+
+    def _skip(self, start: int) -> int:
+        """Return where the next entry is when a whole chunk is gone: a head may say any size."""
+        ((found,),) = rows(_NEXT, (self.ledger.id, start, self.end))
+        stop = self.end if found is None else int(found)
+        self.blame(_no_entry(start), times=stop - start)
+        self.walk.go_on(stop)
+        self.tree = None
+        return stop
+
+    def check_end(self, head: str) -> None:
+        """Check what comes after the last entry: the head, strangers beyond it, the seals."""
+        self._blame_edge()
+        if self.tree is not None:
+            for fault in self.tree.tiles_around_the_end():
+                self.blame(fault)
+        if self.end > self.from_seq:
+            for fault in self.seals.keys_of(self.from_seq, self.end):
+                self.blame(fault)
+            self._check_covering()
+        if self.end != self.size:
+            return
+        is_whole = self.end > self.from_seq and not self.walk.is_cut_off
+        if is_whole and self.walk.prev != head:
+            self.blame(Fault(seq=self.size - 1, field="head", expected=self.walk.prev, found=head))
+        # A range that begins beyond the head holds nothing, and accuses nobody.
+        for faults in (
+            ()
+            if self.walk.is_cut_off
+            else _strangers(self.ledger, min(self.from_seq, self.size), self.size),
+            tiles_beyond(self.ledger.id, size=self.size),
+            self.seals.beyond(self.size),
+        ):
+            for fault in faults:
+                self.blame(fault)
+
+    def _check_covering(self) -> None:
+        """Compare the first checkpoint that covers the range from beyond it."""
+        covering = self.seals.covering(self.end)
+        if isinstance(covering, Fault):
+            if not self.from_seq <= covering.seq < self.end:
+                self.blame(covering)
+        elif covering is not None and covering.stated.size > self.end and self.tree is not None:
+            for fault in self.tree.covered_by(covering.stated):
+                self.blame(fault)
+
+    def report(self, *, seconds: float) -> Report:
+        """Return what the run found."""
+        result: Result = "tampered"
+        sealed_to, note = 0, ""
+        if self.first is None:
+            covered = self.seals.covered(self.from_seq, self.end)
+            sealed_to = covered.sealed_to
+            reasons = list(covered.gaps) if self.checked else ["nothing was checked", *covered.gaps]
+            result = "not_proven" if reasons else "intact"
+            note = "; ".join(reasons) or covered.note
+            if self.unmade_from is not None and not reasons:
+                note += f"; no tiles from #{self.unmade_from:,} on: run manage.py filltiles"
+        return Report(
+            ledger=self.ledger.name,
+            result=result,
+            from_seq=self.from_seq,
+            to_seq=self.end,
+            checked=self.checked,
+            broken=self.broken,
+            first=self.first,
+            sealed_to=sealed_to,
+            note=note,
+            seconds=seconds,
+        )
+
+
+def _without_tiles_from(ledger: Ledger, seals: Seals) -> int | None:
+    """Return from which entry on tiles were never made; None when every one must be there.
+
+    Nothing is signed before all are made, so a ledger that ever had a checkpoint has them.
+    """
+    found = filled(ledger)
+    return None if found.entries >= found.total or seals.is_sealed() else found.entries
 
 
 def _head(ledger: Ledger) -> tuple[int, str]:
@@ -208,6 +374,10 @@ def _read(ledger: Ledger, start: int, stop: int) -> Iterator[tuple[Any, ...]]:
         yield from cursor.stream(_CHUNK, (ledger.id, start, stop), binary=True, size=_AT_ONCE)
 
 
+def _no_entry(seq: int) -> Fault:
+    return Fault(seq=seq, field="seq", expected=str(seq), found="no entry")
+
+
 class _Walk:
     """Where the check stands: the seq and the `prev` that the next entry must carry."""
 
@@ -216,29 +386,39 @@ class _Walk:
         self.seq = seq
         self.prev = prev
         self.checked = checked
+        self.is_cut_off = False
+        """Whether the last seqs that were passed have no entry."""
 
-    def check(self, chunk: Iterable[tuple[Any, ...]]) -> Iterator[Fault]:
-        """Yield the first fault of each bad entry; a missing entry is a fault of its own."""
+    def go_on(self, seq: int) -> None:
+        """Pass over entries that are missing."""
+        self.is_cut_off = self.seq < seq
+        self.seq = seq
+
+    def check(
+        self, chunk: Iterable[tuple[Any, ...]], start: int, leaves: list[bytes | None]
+    ) -> Iterator[Fault]:
+        """Yield the first fault of each bad entry; a missing entry is a fault of its own.
+
+        Puts the hash of each record to its place in `leaves`, whose first is that of `start`.
+        """
         for row in chunk:
             self.checked += 1
             seq = row[0]
             if seq > self.seq:
-                for missing in range(self.seq, seq):
-                    yield Fault(seq=missing, field="seq", expected=str(missing), found="no entry")
+                yield from map(_no_entry, range(self.seq, seq))
             elif seq < self.seq:
                 yield Fault(seq=seq, field="seq", expected="one entry", found="another one")
                 continue
-            stored = row[2].hex()
-            fault = self._fault(row, stored)
+            computed = leaves[seq - start] = sha256(b"\x00" + row[1]).digest()
+            fault = self._fault(row, computed)
             if fault is not None:
                 yield fault
-            self.seq, self.prev = seq + 1, stored
+            self.seq, self.prev = seq + 1, row[2].hex()
 
-    def _fault(self, row: tuple[Any, ...], stored: str) -> Fault | None:
-        seq, record = row[:2]
-        computed = sha256(b"\x00" + record).hexdigest()
+    def _fault(self, row: tuple[Any, ...], computed: bytes) -> Fault | None:
+        seq, record, stored = row[:3]
         if computed != stored:
-            return Fault(seq=seq, field="hash", expected=computed, found=stored)
+            return Fault(seq=seq, field="hash", expected=computed.hex(), found=stored.hex())
         try:
             read = read_record(record)
             columns = read.columns
@@ -288,21 +468,6 @@ def _shown(value: object) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     return "nothing" if value is None else str(value)
-
-
-def _check_end(
-    ledger: Ledger, walk: _Walk, *, from_seq: int, end: int, size: int, head: str
-) -> Iterator[Fault]:
-    """Yield what is wrong after the last entry: missing ones, strangers beyond it, the head."""
-    for missing in range(walk.seq, end):
-        yield Fault(seq=missing, field="seq", expected=str(missing), found="no entry")
-    if walk.seq < end:
-        return
-    if end == size and end > from_seq and walk.prev != head:
-        yield Fault(seq=size - 1, field="head", expected=walk.prev, found=head)
-    if end == size:
-        # A range that begins beyond the head holds nothing, and accuses nobody.
-        yield from _strangers(ledger, min(from_seq, size), size)
 
 
 # Two index steps; with OR the planner may walk the whole index in the order of seq instead.

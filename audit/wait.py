@@ -1,4 +1,4 @@
-"""Hold an answer until its events are chained, or ten seconds have gone."""
+"""Hold an answer until its events are chained, or sealed, or ten seconds have gone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Collection
 from uuid import UUID
 
 from audit.database import rows
+from audit.sealed import sealed_size
 
 LONGEST = 10.0
 """Seconds; then the answer is 202 and the sender asks again by id."""
@@ -42,3 +43,17 @@ def wait_until_chained(
             break
         time.sleep(_PAUSE)
     return found
+
+
+def wait_until_sealed(
+    event_ids: Collection[UUID], *, ledger_id: int, longest: float = LONGEST
+) -> tuple[dict[str, tuple[int, str]], int]:
+    """Return what was chained in time, as `wait_until_chained` does, and how far it is sealed."""
+    ends = time.monotonic() + longest
+    found = wait_until_chained(event_ids, ledger_id=ledger_id, longest=longest)
+    last = max((seq for seq, _ in found.values()), default=-1)
+    sealed = sealed_size(ledger_id)
+    while sealed <= last and time.monotonic() < ends:
+        time.sleep(_PAUSE)
+        sealed = sealed_size(ledger_id)
+    return found, sealed

@@ -1,4 +1,4 @@
-"""Say what has become of an event: received, chained or quarantined. Reads only.
+"""Say what has become of an event: received, chained, sealed or quarantined. Reads only.
 
 The sender asks by id after a 202. Waiting inside a POST: audit.wait. States: docs/api.md.
 """
@@ -14,10 +14,11 @@ from audit.database import rows
 INBOX_LOOK = 10_000
 """The newest inbox rows that are searched for an id."""
 
-State = Literal["received", "chained", "quarantined"]
+State = Literal["received", "chained", "sealed", "quarantined"]
 
 _CHAINED = """
-SELECT k.seq, e.hash
+SELECT k.seq, e.hash,
+       k.seq < (SELECT max(size) FROM audit_checkpoint WHERE ledger_id = k.ledger_id)
 FROM audit_eventkey AS k
 JOIN audit_entry AS e ON e.ledger_id = k.ledger_id AND e.seq = k.seq
 WHERE k.ledger_id = %s
@@ -74,8 +75,9 @@ def whereis(event_id: UUID, *, ledger_id: int) -> Whereabouts | None:
 
 
 def _chained(event_id: UUID, ledger_id: int) -> Whereabouts | None:
-    for seq, leaf in rows(_CHAINED, (ledger_id, event_id)):
-        return Whereabouts(state="chained", seq=seq, hash=bytes(leaf).hex())
+    for seq, leaf, is_sealed in rows(_CHAINED, (ledger_id, event_id)):
+        state: State = "sealed" if is_sealed else "chained"
+        return Whereabouts(state=state, seq=seq, hash=bytes(leaf).hex())
     return None
 
 

@@ -125,6 +125,12 @@ UNFOLD: dict[str, Any] = {
                         "permission": _may("audit.view_verification"),
                     },
                     {
+                        "title": "Bundles",
+                        "icon": "inventory_2",
+                        "link": reverse_lazy("admin:audit_export_changelist"),
+                        "permission": _may("audit.view_export"),
+                    },
+                    {
                         "title": "Quarantine",
                         "icon": "report",
                         "link": reverse_lazy("admin:audit_quarantine_changelist"),

@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from audit.admin.entry_form import chips
+from audit.published import AnchorLine, KeyLine, NewestCheckpoint, Published
 from audit.state import LedgerState
 from audit.templatetags.desk import ICONS
 
@@ -39,12 +40,102 @@ def _ledger(**known: Any) -> LedgerState:
         "verified_at": now - timedelta(minutes=3),
         "bad_seq": None,
         "bad_field": "",
+        "sealed_size": 1_234_568,
+        "sealed_at": now - timedelta(seconds=2),
+        "sealing": "ok",
+        "witnessed": "2 of 3",
     }
     return LedgerState(**usual | known)
 
 
+def _published() -> Published:
+    """Return a checkpoint and anchors in every state they can have."""
+    now = timezone.now()
+    usual: dict[str, Any] = {
+        "interval_seconds": 0.0,
+        "tried_at": now - timedelta(seconds=2),
+        "ok_at": now - timedelta(seconds=2),
+        "size": 1_200_000,
+        "behind": 0,
+        "failures": 0,
+        "error": "",
+        "reference": "",
+        "failing_for": None,
+    }
+    hour_ago = now - timedelta(hours=1, minutes=1)
+    answered = "the webhook's receiver answered 503: closed for repairs"
+    anchors: list[dict[str, Any]] = [
+        {"sink": "file", "state": "ok", "reference": "acme.prod.checkpoints, line 812"},
+        {"sink": "s3", "state": "ok", "interval_seconds": 60.0, "behind": 1_250},
+        {
+            "sink": "webhook",
+            "state": "failing",
+            "interval_seconds": 60.0,
+            "ok_at": hour_ago,
+            "behind": 34_567,
+            "failures": 19,
+            "error": answered,
+            "failing_for": 3_600.0,
+        },
+        {
+            "sink": "witness:alice",
+            "state": "failing",
+            "ok_at": None,
+            "size": None,
+            "behind": None,
+            "failures": 1,
+            "failing_for": 0.04,
+            "error": "witness alice did not answer within 2 s",
+        },
+        {
+            "sink": "witness:bob",
+            "state": "mismatch",
+            "behind": 200_000,
+            "failures": 3,
+            "ok_at": hour_ago,
+            "size": 1_000_000,
+            "failing_for": 3_600.0,
+            "error": "witness bob cannot link this checkpoint to what it cosigned",
+        },
+    ]
+    origin = "audit.example.com/acme.prod"
+    return Published(
+        checkpoint=NewestCheckpoint(
+            size=1_200_000,
+            root=HASH,
+            note=f"{origin}\n1200000\n(root)\n\n— {origin} (signature)\n",
+            signed_at=now - timedelta(minutes=10),
+            signed_by=(f"{origin}+1a2b3c4d", "carol.example+5e6f7a8b"),
+        ),
+        keys=[
+            KeyLine(
+                short=f"{origin}+1a2b3c4d",
+                vkey=f"{origin}+1a2b3c4d+(public key)",
+                first_used_at=now - timedelta(days=40),
+                first_size=1,
+            )
+        ],
+        anchors=[AnchorLine(**usual | each) for each in anchors],
+    )
+
+
 def _strips() -> list[tuple[str, LedgerState]]:
     unproven = {"result": "not_proven", "intact_to": 0}
+    unsealed = {
+        "sealing": "no_key",
+        "sealing_error": "no signing key for acme.prod: run manage.py makesigningkey "
+        "--ledger acme.prod",
+        "sealed_size": 1_200_000,
+        "sealing_since": timezone.now() - timedelta(minutes=10),
+        "sealing_tried_at": timezone.now() - timedelta(seconds=4),
+    }
+    behind = {
+        "sealing": "behind",
+        "sealing_error": "acme.prod has 1,234,568 entries, but 1,300,000 were signed: the database "
+        "was restored to an earlier time, or cut off",
+        "sealed_size": 1_200_000,
+        "is_read_only": True,
+    }
     broken = {"result": "tampered", "bad_seq": 812, "bad_field": "hash", "intact_to": 812}
     return [
         ("intact", _ledger()),
@@ -53,6 +144,15 @@ def _strips() -> list[tuple[str, LedgerState]]:
         ("chained, nothing proven", _ledger(**unproven)),
         ("tampered", _ledger(**broken)),
         ("tampered, place not named", _ledger(result="tampered", bad_seq=None)),
+        ("not sealed", _ledger(**unsealed)),
+        ("not sealed, nothing new", _ledger(**unsealed | {"sealed_size": 1_234_568})),
+        ("a witness fails", _ledger(witnessed="1 of 3", failing_anchors=("witness:alice",))),
+        ("several anchors fail", _ledger(failing_anchors=("email", "s3", "webhook"))),
+        (
+            "an anchor does not fit",
+            _ledger(contradicting_anchors=("file",), failing_anchors=("webhook",)),
+        ),
+        ("restored", _ledger(**behind)),
         ("empty", _ledger(**unproven, size=0, newest_at=None, verified_at=None)),
         (
             "read-only, much waiting",
@@ -78,6 +178,8 @@ def pieces(request: HttpRequest) -> HttpResponse:
         "is_fullwidth": "1",
         "strips": _strips(),
         "states": list(ICONS),
+        "unsigned": next(shown for said, shown in _strips() if said == "not sealed"),
+        "published": _published(),
         "chips": chips(asked, {"to": "is an RFC 3339 time with its offset"}),
         "clear_url": request.path,
         "hash": HASH,

@@ -31,10 +31,13 @@ Status: TypeAlias = Literal["ok", "degraded", "critical"]
 
 REDIS_SECONDS: Final = 0.2
 SLOW_QUERY_SECONDS: Final = 0.1
+SEAL_DEGRADED_SECONDS: Final = 60
+ANCHOR_DEGRADED_SECONDS: Final = 60  # a receiver that restarts is no news
 LAG_DEGRADED_SECONDS: Final = 10
 LAG_CRITICAL_SECONDS: Final = 60  # from here on ingest itself may refuse
 DISK_LEAST_FREE: Final = 0.10
 MONTHS_AHEAD: Final = 3
+MOST_TOLD: Final = 3  # problems that one finding spells out
 
 DURABLE: Final = {
     "fsync": {"on"},
@@ -264,6 +267,93 @@ def check_append() -> Finding:
     )
 
 
+def check_seal() -> Finding:
+    """Every ledger that has grown is signed soon. Reading goes on without, so never critical."""
+    return _told(unsigned_ledgers(), fine="every ledger is signed as it grows")
+
+
+def unsigned_ledgers() -> list[str]:
+    """Return a sentence for each ledger that cannot be signed or waits too long, those first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT l.name, coalesce(s.state, 'ok') = 'ok', s.error,
+                   extract(epoch FROM clock_timestamp() - coalesce(c.signed_at, l.created_at)),
+                   extract(epoch FROM clock_timestamp() - s.since)
+            FROM audit_ledger AS l
+            JOIN audit_head AS h ON h.ledger_id = l.id
+            LEFT JOIN audit_sealing AS s ON s.ledger_id = l.id
+            LEFT JOIN LATERAL (
+                SELECT size, signed_at
+                FROM audit_checkpoint
+                WHERE ledger_id = l.id
+                ORDER BY size DESC
+                LIMIT 1
+            ) AS c ON true
+            WHERE l.succeeded_by = ''
+              AND (s.state <> 'ok'
+                   OR (h.size > coalesce(c.size, 0)
+                       AND coalesce(c.signed_at, l.created_at)
+                           < clock_timestamp() - make_interval(secs => %s)))
+            ORDER BY 2, 4 DESC
+            """,
+            [SEAL_DEGRADED_SECONDS],
+        )
+        return [
+            f"{name} was last sealed {age:.0f} s ago; does `seal` run?"
+            if is_ok
+            else f"{error} (for {lasted:.0f} s now)"
+            for name, is_ok, error, age, lasted in cursor.fetchall()
+        ]
+
+
+def check_anchors() -> Finding:
+    """Checkpoints reach those who keep them. Taking events goes on without, so never critical."""
+    return _told(failing_anchors(), fine="no anchor or witness fails")
+
+
+def failing_anchors() -> list[str]:
+    """Return a sentence for each anchor or witness that contradicts us, and that fails for long."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT a.sink, l.name, a.state = 'mismatch', a.error, a.failures,
+                   extract(epoch FROM clock_timestamp() - c.signed_at)
+            FROM audit_anchor AS a
+            JOIN audit_ledger AS l ON l.id = a.ledger_id
+            LEFT JOIN LATERAL (
+                SELECT signed_at
+                FROM audit_checkpoint
+                WHERE ledger_id = a.ledger_id
+                  AND size > coalesce(a.size, 0)
+                ORDER BY size
+                LIMIT 1
+            ) AS c ON true
+            WHERE a.state = 'mismatch'
+               OR (a.state = 'failing'
+                   AND c.signed_at < clock_timestamp() - make_interval(secs => %s))
+            ORDER BY 3 DESC, 6 DESC NULLS LAST
+            """,
+            [ANCHOR_DEGRADED_SECONDS],
+        )
+        return [
+            f"{sink} of {ledger} {'does not fit the ledger' if is_mismatch else 'fails'}: {error}"
+            + (
+                f" (failed {failures} times in a row"
+                + (")" if age is None else f", lacks what was signed {age:.0f} s ago)")
+            )
+            for sink, ledger, is_mismatch, error, failures, age in cursor.fetchall()
+        ]
+
+
+def _told(problems: list[str], *, fine: str) -> Finding:
+    """Return the first of the problems and how many more there are."""
+    if not problems:
+        return Finding(status="ok", detail=fine)
+    more = f"; and {len(problems) - MOST_TOLD} more" if len(problems) > MOST_TOLD else ""
+    return Finding(status="degraded", detail="; ".join(problems[:MOST_TOLD]) + more)
+
+
 def check_redis() -> Finding:
     """Redis answers. Without it chaining goes on by polling, so this is never critical."""
     bell = redis.Redis.from_url(
@@ -305,5 +395,7 @@ DATABASE_CHECKS: Final[dict[str, Callable[[], Finding]]] = {
     "months": check_months,
     "guard": check_guard,
     "append": check_append,
+    "seal": check_seal,
+    "anchors": check_anchors,
 }
 OTHER_CHECKS: Final[dict[str, Callable[[], Finding]]] = {"redis": check_redis, "disk": check_disk}

@@ -1,6 +1,7 @@
 """The desk's pages of evidence. A file a subject; each registers its own pages."""
 
 from audit.admin import agents as agents
+from audit.admin import bundles as bundles
 from audit.admin import entries as entries
 from audit.admin import keys as keys
 from audit.admin import ledgers as ledgers

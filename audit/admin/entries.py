@@ -21,8 +21,12 @@ from audit import reading, state
 from audit.actions import missing_fields
 from audit.admin.curl import curl_entries, curl_line
 from audit.admin.entry_form import PAGING, SENT, address, chips, form, sent_address
+from audit.admin.entry_proof import shell_lines, shown_proof
 from audit.admin.lines import event_of, lines, lines_around, parsed, run_lines
+from audit.errors import NotSealed, TilesMissing
+from audit.ledger.proof import format_proof
 from audit.models import Entry, Ledger
+from audit.proofs import prove_entry
 from audit.query import LIST_SECONDS, EntryFilter, QueryTooSlow, time_limit
 from audit.readonly import KeysetPage, ReadOnlyModelAdmin, keyset_page
 
@@ -42,6 +46,7 @@ class EntryAdmin(ReadOnlyModelAdmin):
         return [
             path("go/", self.page(self.go), name="audit_entry_go"),
             path("<str:object_id>/record/", self.page(self.record), name="audit_entry_record"),
+            path("<str:object_id>/proof/", self.page(self.proof), name="audit_entry_proof"),
             path("<str:ledger>/<int:seq>/", self.page(self.at), name="audit_entry_at"),
             *super().get_urls(),
         ]
@@ -62,12 +67,13 @@ class EntryAdmin(ReadOnlyModelAdmin):
         ledgers = state.ledger_states(also=asked.ledger[0])
         shown = next((one for one in ledgers if one.name == asked.ledger[0]), None)
         page: KeysetPage[Entry] = KeysetPage(rows=[], newer=None, older=None)
+        too_slow = False
         if shown is not None and not errors:
             try:
                 with time_limit(LIST_SECONDS):
                     page = keyset_page(asked.apply(Entry.objects.all()), **places)
-            except QueryTooSlow as problem:
-                errors["filter"] = f"{problem}; add an agent, an action or a time range"
+            except QueryTooSlow:
+                too_slow = True
         here = request.build_absolute_uri()
         context = self.frame(
             request,
@@ -84,9 +90,12 @@ class EntryAdmin(ReadOnlyModelAdmin):
             chips=chips(request.GET, errors),
             clear_url=address(QueryDict(), ledger=shown.name if shown else None),
             errors=errors,
+            too_slow=too_slow,
+            most_seconds=LIST_SECONDS,
             is_filtered=bool(set(params) - {"ledger"}),
             here=here,
             curl=curl_line(request, "$OBS_KEY"),
+            export_url=f"{reverse('admin:audit_export_new')}?{params.urlencode()}",
             curl_list="" if errors else curl_entries(request, asked),
         )
         return TemplateResponse(request, "audit/entries.html", context)
@@ -108,8 +117,20 @@ class EntryAdmin(ReadOnlyModelAdmin):
         """Give the stored bytes of the record, exactly."""
         entry = _entry_by_hash(object_id)
         answer = HttpResponse(bytes(entry.record), content_type="application/json")
+        # The name that the shell lines of the page read.
+        answer["Content-Disposition"] = 'attachment; filename="record.json"'
+        return answer
+
+    def proof(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Give the proof of the entry against the newest checkpoint, as a `.tlog-proof` file."""
+        entry = _entry_by_hash(object_id)
+        try:
+            proof, _ = prove_entry(entry.ledger_id, entry.seq)
+        except (NotSealed, TilesMissing) as error:
+            raise Http404(str(error)) from error
+        answer = HttpResponse(format_proof(proof), content_type="text/plain; charset=utf-8")
         answer["Content-Disposition"] = (
-            f'attachment; filename="{entry.ledger.name}-{entry.seq}.json"'
+            f'attachment; filename="{entry.ledger.name}-{entry.seq}.tlog-proof"'
         )
         return answer
 
@@ -139,6 +160,8 @@ class EntryAdmin(ReadOnlyModelAdmin):
         before = next((one.entry for one in around if one.entry.seq == entry.seq - 1), None)
         after = next((one.entry for one in around if one.entry.seq == entry.seq + 1), None)
         run = run_lines(entry, shown, RUN_ENTRIES)
+        proof, proof_absent = shown_proof(entry)
+        site = request.build_absolute_uri("/").rstrip("/")
         context = self.frame(
             request,
             title=f"Entry #{entry.seq:,}",
@@ -170,6 +193,9 @@ class EntryAdmin(ReadOnlyModelAdmin):
             raw=raw.decode("utf-8", errors="backslashreplace"),
             raw_base64=base64.b64encode(raw).decode(),
             raw_bytes=len(raw),
+            proof=proof,
+            proof_absent=proof_absent,
+            proof_by_hand=shell_lines(entry, proof, site=site) if proof else "",
             by_hand="(printf '\\0'; cat record.json) | sha256sum",
         )
         return TemplateResponse(request, "audit/entry.html", context)

@@ -1,7 +1,7 @@
 """The pages of ledgers: the list, and one ledger with what waits, its months and its runs.
 
-A ledger is made by audit.ledgers and never changed here. The one act is to ask for a verification:
-audit.runs.
+A ledger is made by audit.ledgers. The acts here: to ask for a verification (audit.runs), and to
+open or close the public log (audit.publish).
 """
 
 from __future__ import annotations
@@ -18,11 +18,16 @@ from audit import facts, runs
 from audit.admin.acts import act, say
 from audit.admin.curl import curl_line
 from audit.models import Ledger, Verification
+from audit.publish import set_public
+from audit.published import published_of
 from audit.readonly import ReadOnlyModelAdmin
 from audit.state import LedgerState, ledger_state, ledger_states
 
 HISTORY = 10
 """Runs shown on a ledger's page."""
+MAY_PUBLISH = "audit.change_ledger"
+MOST_REASON = 500
+"""Characters of the reason for an act."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,10 +44,12 @@ class LedgerAdmin(ReadOnlyModelAdmin):
     """The list of ledgers and the page of one."""
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the address that asks for a verification."""
+        """Add the addresses of the acts."""
+        public = act(self, self.public, permission=MAY_PUBLISH)
         verify = act(self, self.verify, permission="audit.add_verification")
         return [
             path("<str:ledger>/verify/", verify, name="audit_ledger_verify"),
+            path("<str:ledger>/public/", public, name="audit_ledger_public"),
             *super().get_urls(),
         ]
 
@@ -81,8 +88,13 @@ class LedgerAdmin(ReadOnlyModelAdmin):
             lag_seconds=known.lag_seconds(now),
             projections=facts.projection_lags(shown.id),
             months=facts.months(shown.id),
+            published=published_of(shown.id, now=now),
             runs=[(run, run.word(now)) for run in asked],
             may_verify=request.user.has_perm("audit.add_verification"),
+            may_publish=request.user.has_perm(MAY_PUBLISH),
+            checkpoint_address=request.build_absolute_uri(
+                reverse("tlog-checkpoint", args=[shown.name])
+            ),
             curl=curl_line(request, "$OBS_KEY"),
         )
         return TemplateResponse(request, "audit/ledger.html", context)
@@ -111,6 +123,27 @@ class LedgerAdmin(ReadOnlyModelAdmin):
             named, requested_by=request.user.get_username(), from_seq=start, to_seq=end
         )
         return HttpResponseRedirect(_run_address(run_id))
+
+    def public(self, request: HttpRequest, ledger: str) -> HttpResponse:
+        """Open the public log or close it, once the name was typed and a reason given."""
+        named = Ledger.objects.filter(name=ledger).first()
+        if named is None:
+            raise Http404("no ledger has this name")
+        here = HttpResponseRedirect(f"{reverse('admin:audit_ledger_change', args=[ledger])}#public")
+        wanted, reason = request.POST.get("is_public"), request.POST.get("reason", "").strip()
+        if wanted not in {"yes", "no"} or request.POST.get("confirm", "").strip() != named.name:
+            say(request, f"Nothing was changed: type {named.name} to confirm.", is_good=False)
+        elif not 0 < len(reason) <= MOST_REASON:
+            said = f"Nothing was changed: say why, in at most {MOST_REASON} characters."
+            say(request, said, is_good=False)
+        elif set_public(
+            named, is_public=wanted == "yes", reason=reason, by=request.user.get_username()
+        ):
+            word = "public" if wanted == "yes" else "private"
+            say(request, f"It is {word} now; this is an entry in the ledger.", is_good=True)
+        else:
+            say(request, "It was so already; nothing was changed.", is_good=False)
+        return here
 
 
 def _run_address(run_id: int) -> str:

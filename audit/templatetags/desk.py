@@ -33,9 +33,18 @@ ICONS: dict[str, tuple[str, str, str]] = {
     # entries, ledgers, verifications
     "received": ("inbox", "idle", "received"),
     "chained": ("link", "idle", "chained"),
+    "sealed": ("lock", "good", "sealed"),
     "verified": ("verified", "good", "verified"),
     "intact": ("verified_user", "good", "intact"),
     "tampered": ("gpp_bad", "bad", "tampered"),
+    "ended": ("archive", "idle", "ended"),
+    "behind": ("history", "bad", "restored"),
+    "forked": ("call_split", "bad", "rewritten"),
+    "not_sealed": ("key_off", "warn", "not sealed"),
+    "ok": ("check_circle", "good", "ok"),
+    "failing": ("sync_problem", "warn", "failing"),
+    "mismatch": ("gpp_bad", "bad", "mismatch"),
+    "read_only": ("lock", "warn", "read-only"),
     "not_proven": ("help", "idle", "not proven"),
     "empty": ("hourglass_empty", "idle", "empty"),
     # API keys
@@ -46,6 +55,8 @@ ICONS: dict[str, tuple[str, str, str]] = {
     "queued": ("schedule", "idle", "queued"),
     "running": ("progress_activity", "idle", "running"),
     "cancelled": ("cancel", "idle", "cancelled"),
+    "signing": ("draw", "idle", "awaits its signature"),
+    "done": ("task_alt", "good", "done"),
     "failed": ("error", "bad", "failed"),
     "stalled": ("hourglass_disabled", "warn", "stalled"),
     "open": ("flag", "warn", "open"),
@@ -91,16 +102,20 @@ def utc_seconds(value: datetime) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+_SHORTEST = 0.1
+_WHOLE = 10  # seconds from which tenths say nothing
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 
 @register.filter
 def duration(seconds: float) -> str:
-    """Return a duration as people say it: 1.2 s, 3 min, 5 h, 12 d."""
+    """Return a duration as people say it: under 0.1 s, 1.2 s, 3 min, 5 h, 12 d."""
+    if 0 <= seconds < _SHORTEST:
+        return f"under {_SHORTEST} s"
     for unit, length in _UNITS:
         if abs(seconds) >= 2 * length:
             return f"{seconds / length:,.0f} {unit}"
-    return f"{seconds:,.1f} s"
+    return f"{seconds:,.0f} s" if abs(seconds) >= _WHOLE else f"{seconds:,.1f} s"
 
 
 @register.inclusion_tag("partials/state_badge.html")

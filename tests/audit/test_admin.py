@@ -23,9 +23,12 @@ from django.urls import URLPattern, URLResolver, reverse
 from audit.admin.entries import EntryAdmin
 from audit.append import append_pending
 from audit.ledgers import open_ledger
-from audit.models import AgentKey, Entry, Ledger, Quarantine
+from audit.models import AgentKey, Entry, Export, Ledger, Quarantine
 from audit.project import catch_up_all
 from audit.runs import ask_for_run
+from audit.seal import seal
+from audit.signer import make_key as make_signing_key
+from tests.audit.exporting import ask
 from tests.conftest import chain, entries, make_event, post
 
 ENTRIES = "/admin/audit/entry/"
@@ -97,9 +100,17 @@ EXPECTED: dict[str, tuple[str, str, str, str, str]] = {
     "audit_entry_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_entry_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_entry_go": ("302 302", "403 403", "302 405", "302 405", "302 405"),
+    "audit_entry_proof": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_entry_record": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_export_cancel": ("302 302", "403 403", "405 403", "405 302", "405 302"),
+    "audit_export_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_export_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_export_new": ("302 302", "403 403", "200 400", "200 400", "200 400"),
+    "audit_export_progress": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_export_resume": ("302 302", "403 403", "405 403", "405 302", "405 302"),
     "audit_ledger_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_ledger_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_ledger_public": ("302 302", "403 403", "403 403", "405 302", "405 302"),
     "audit_ledger_verify": ("302 302", "403 403", "403 403", "405 302", "405 302"),
     "audit_quarantine_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_quarantine_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
@@ -136,6 +147,13 @@ EXPECTED: dict[str, tuple[str, str, str, str, str]] = {
 }
 
 
+def ask_for_some_export(ledger: Ledger) -> Export:
+    """Sign the ledger's head and put an export of it into the queue."""
+    make_signing_key(ledger.name, origin=ledger.origin)
+    seal(ledger)
+    return ask(ledger, "ndjson")
+
+
 def addresses() -> dict[str, str]:
     """Return every address of the admin by name, with its arguments filled in."""
     ledger = open_ledger(f"t.{uuid.uuid4().hex[:16]}")
@@ -161,6 +179,7 @@ def addresses() -> dict[str, str]:
         "ledger": ledger.name,
         "quarantine": Quarantine.objects.get(ledger=ledger).id,
         "verification": ask_for_run(ledger),
+        "export": ask_for_some_export(ledger).id,
     }
     found = {}
     for pattern in _patterns(admin.site.urls[0]):

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Callable
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,8 +18,10 @@ from django.utils import timezone
 from audit import api as reading
 from audit import auth, query
 from audit.ledgers import open_ledger
-from audit.models import Ledger
+from audit.models import Head, Ledger
 from audit.problems import as_problems
+from audit.seal import seal
+from audit.signer import make_key as make_signing_key
 from tests.conftest import chain, entries, make_event, post
 
 ApiKey = Callable[..., str]
@@ -277,6 +280,24 @@ def test_an_event_is_received_then_chained(ledger: Ledger, alice: Reader) -> Non
         "reason": None,
     }
     assert after == before | {"state": "chained", "seq": 2, "hash": entries(ledger)[2].hash}
+
+
+def test_what_a_checkpoint_covers_is_sealed_everywhere(
+    ledger: Ledger, alice: Reader, settings: Any, tmp_path: Path
+) -> None:
+    settings.SIGNING_DIR = tmp_path
+    make_signing_key(ledger.name, origin=ledger.origin)
+    old, new = make_event(), make_event()
+    chain(ledger, [old])
+    seal(ledger)
+    sealed = Head.objects.get(ledger=ledger).size
+    chain(ledger, [new])
+
+    assert alice.get(f"events/{old['id']}").json()["state"] == "sealed"
+    assert alice.get(f"events/{new['id']}").json()["state"] == "chained"
+    for item in alice.get("entries").json()["items"]:
+        assert item["state"] == ("sealed" if item["seq"] < sealed else "chained")
+    assert alice.get(f"entries/{ledger.name}/0").json()["state"] == "sealed"
 
 
 def test_an_event_whose_id_was_taken_by_other_content_stays_chained(

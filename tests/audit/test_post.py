@@ -27,6 +27,9 @@ from audit.auth import forget_keys
 from audit.inflate import INFLATED_LIMIT, WIRE_LIMIT
 from audit.models import AgentKey, Entry, Inbox, Ledger, Quarantine
 from audit.post import EVENTS_LIMIT
+from audit.seal import seal
+from audit.sealed import sealed_size
+from audit.signer import make_key
 from tests.audit.building import event_json, full_event, with_tail
 from tests.conftest import chain, entries, make_event
 
@@ -97,7 +100,7 @@ def alice(ledger: Ledger, api_key: ApiKey) -> Sender:
 
 
 @contextmanager
-def appending(ledger: Ledger) -> Iterator[None]:
+def appending(ledger: Ledger, *, then: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Chain what comes in, in a thread, as the loop of `append_pending --follow` does."""
     failures: list[BaseException] = []
     done = threading.Event()
@@ -106,6 +109,7 @@ def appending(ledger: Ledger) -> Iterator[None]:
         try:
             while not done.is_set():
                 append_pending(ledger.id)
+                then()
                 time.sleep(0.01)
         except BaseException as error:  # told below, where the test fails with it
             failures.append(error)
@@ -573,6 +577,34 @@ def test_waiting_in_vain_is_answered_202_after_the_longest_time(
 
     assert status == 202
     assert said["receipts"][0]["state"] == "received"
+
+
+def test_waiting_for_the_seal_gives_what_a_checkpoint_covers(
+    ledger: Ledger, alice: Sender, settings: Any, tmp_path: Path
+) -> None:
+    settings.SIGNING_DIR = tmp_path
+    make_key(ledger.name, origin=ledger.origin)
+
+    with appending(ledger, then=lambda: seal(ledger)):
+        status, said, _ = alice.post([make_event() for _ in range(3)], query="?wait=sealed")
+        chained, later, _ = alice.post(make_event(), query="?wait=chained")
+
+    assert (status, chained) == (200, 200)
+    assert [each["state"] for each in said["receipts"]] == ["sealed"] * 3
+    assert max(each["seq"] for each in said["receipts"]) < sealed_size(ledger.id)
+    assert later["receipts"][0]["state"] == "chained"
+
+
+def test_waiting_in_vain_for_the_seal_is_202_and_says_what_is_chained(
+    ledger: Ledger, alice: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audit.wait.wait_until_sealed.__kwdefaults__", {"longest": 1.0})
+
+    with appending(ledger):
+        status, said, _ = alice.post(make_event(), query="?wait=sealed")
+
+    assert status == 202
+    assert said["receipts"][0]["state"] == "chained"
 
 
 def test_waiting_with_a_bad_neighbour_is_207_with_the_good_one_chained(

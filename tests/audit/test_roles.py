@@ -189,6 +189,17 @@ ACTS: dict[str, str] = {
     "WHERE ledger_id = {ledger}",
     "cancel a run": "UPDATE audit_verification SET state = 'cancelled' WHERE ledger_id = {ledger}",
     "delete a run": "DELETE FROM audit_verification WHERE ledger_id = {ledger}",
+    # Exports.
+    "read exports": "SELECT sha256 FROM audit_export WHERE ledger_id = {ledger}",
+    "ask for an export": "INSERT INTO audit_export (ledger_id, asked_at, size, format, query, via, "
+    "requested_by) VALUES ({ledger}, now(), 1, 'csv', '{{}}', 'admin', 'Alice')",
+    "make up an export": "INSERT INTO audit_export (ledger_id, asked_at, size, format, query, via, "
+    "requested_by, state, sha256, expires_at) VALUES ({ledger}, now(), 1, 'csv', '{{}}', 'admin', "
+    "'Alice', 'done', sha256(''), now())",
+    "put a manifest before the signer": "UPDATE audit_export SET manifest = 'x' "
+    "WHERE ledger_id = {ledger}",
+    "cancel an export": "UPDATE audit_export SET state = 'cancelled' WHERE ledger_id = {ledger}",
+    "delete an export": "DELETE FROM audit_export WHERE ledger_id = {ledger}",
     # What is behind the guard.
     "replace the function that refuses": "CREATE OR REPLACE FUNCTION audit_refuse_change() "
     "RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW;END'",
@@ -319,6 +330,12 @@ make up what a run found              denied   done     denied   done     done
 change what a run found               denied   done     denied   done     done
 cancel a run                          done     done     denied   done     done
 delete a run                          denied   denied   denied   done     done
+read exports                          done     done     done     done     done
+ask for an export                     done     done     denied   done     done
+make up an export                     denied   done     denied   done     done
+put a manifest before the signer      denied   done     denied   done     done
+cancel an export                      done     done     denied   done     done
+delete an export                      denied   denied   denied   done     done
 replace the function that refuses     denied   denied   denied   guard    guard
 drop the function that refuses        denied   denied   denied   guard    guard
 replace the function of heads         denied   denied   denied   done     done
@@ -363,6 +380,8 @@ _ROWS = (
     "RETURNING 1",
     "INSERT INTO audit_anchorreceipt (ledger_id, sink, size, root, reference, proof) "
     "VALUES (%(ledger)s, 's', 1, sha256(''), '', '') RETURNING 1",
+    "INSERT INTO audit_export (ledger_id, asked_at, size, format, query, via, requested_by, state) "
+    "VALUES (%(ledger)s, now(), 1, 'csv', '{}', 'admin', 'Alice', 'failed') RETURNING 1",
 )
 
 
@@ -416,7 +435,7 @@ RIGHTS: dict[str, dict[str, str]] = {
     "audit_cosignature": {"web": "SELECT", "worker": "INSERT SELECT", "read": "SELECT"},
     "audit_signingkey": {"web": "SELECT", "worker": "INSERT SELECT", "read": "SELECT"},
     "audit_sealing": {"web": "SELECT", "worker": "INSERT SELECT UPDATE", "read": "SELECT"},
-    "audit_anchor": {"web": "SELECT", "worker": "INSERT SELECT UPDATE", "read": "SELECT"},
+    "audit_anchor": {"web": "SELECT", "worker": "DELETE INSERT SELECT UPDATE", "read": "SELECT"},
     "audit_anchorreceipt": {"web": "SELECT", "worker": "INSERT SELECT", "read": "SELECT"},
     "audit_head": {"web": "SELECT", "worker": "SELECT UPDATE", "read": "SELECT"},
     "audit_inbox": {"web": "INSERT SELECT", "worker": "DELETE INSERT SELECT"},
@@ -457,6 +476,13 @@ RIGHTS: dict[str, dict[str, str]] = {
         "web": "SELECT cancelled_by:UPDATE finished_at:UPDATE from_seq:INSERT kind:INSERT "
         "ledger_id:INSERT requested_by:INSERT started_at:INSERT state:INSERT state:UPDATE "
         "to_seq:INSERT",
+        "worker": "INSERT SELECT UPDATE",
+        "read": "SELECT",
+    },
+    "audit_export": {
+        "web": "SELECT asked_at:INSERT cancelled_by:UPDATE finished_at:UPDATE format:INSERT "
+        "ledger_id:INSERT query:INSERT renderings:INSERT requested_by:INSERT size:INSERT "
+        "state:UPDATE via:INSERT",
         "worker": "INSERT SELECT UPDATE",
         "read": "SELECT",
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from audit.append import append_pending
 from audit.models import Ledger, Verification
 from audit.runs import run_verification, verify_new, verify_sample
+from audit.seal import seal
+from audit.signer import make_key
+from audit.state import ledger_state
 from audit.verify import Progress
 from tests.audit.tampering import Connection, tampering
 from tests.conftest import chain, entries, make_event
@@ -211,3 +215,60 @@ def test_the_same_finding_after_it_was_mended_is_told_again(
     assert [each["action"] for each in told(five)] == [
         *("audit.chain_broken", "audit.chain_verified", "audit.chain_broken")
     ]
+
+
+def test_minute_after_minute_what_is_not_proven_is_told_once(
+    five: Ledger, superuser: Connection, settings: Any, tmp_path: Path
+) -> None:
+    settings.SIGNING_DIR = tmp_path / "signing"
+    make_key(five.name, origin=five.origin)
+    seal(five)
+    append_pending(five.id)  # the entry that announces the key
+    with tampering(superuser):
+        superuser.execute("DELETE FROM audit_checkpoint WHERE ledger_id = %s", (five.id,))
+
+    for _ in range(5):
+        verify_sample(five)
+        append_pending(five.id)
+
+    results = Verification.objects.filter(ledger=five).values_list("result", flat=True)
+    assert set(results) == {"not_proven"}
+    (event,) = told(five)
+    assert (event["action"], event["outcome"]) == ("audit.chain_verified", "unknown")
+    assert event["details"]["result"] == "not_proven"
+
+
+def test_a_ledger_whose_checkpoints_are_gone_is_not_proven_until_a_run_can_prove_it(
+    ledger: Ledger, superuser: Connection, settings: Any, tmp_path: Path
+) -> None:
+    settings.SIGNING_DIR = tmp_path
+    make_key(ledger.name, origin=ledger.origin)
+    chain(ledger, [make_event() for _ in range(5)])
+    sealed = seal(ledger)
+    assert sealed is not None
+    run_verification(ledger, kind="manual")
+    before = ledger_state(name=ledger.name)
+    with tampering(superuser):
+        superuser.execute("DELETE FROM audit_checkpoint WHERE ledger_id = %s", (ledger.id,))
+
+    report = run_verification(ledger, kind="manual")
+    doubted = ledger_state(name=ledger.name)
+    with tampering(superuser):
+        superuser.execute(
+            "INSERT INTO audit_checkpoint (ledger_id, size, root, note) VALUES (%s, %s, %s, %s)",
+            (ledger.id, sealed.size, sealed.root, sealed.note),
+        )
+    run_verification(ledger, kind="manual")
+    after = ledger_state(name=ledger.name)
+
+    assert before is not None
+    assert doubted is not None
+    assert after is not None
+    assert report.result == "not_proven"
+    assert [each.word for each in (before, doubted, after)] == ["intact", "not_proven", "intact"]
+    assert (doubted.doubt_id, after.doubt_id) == (report_id(ledger, 2), None)
+
+
+def report_id(ledger: Ledger, number: int) -> int:
+    runs_so_far = Verification.objects.filter(ledger=ledger).order_by("id")
+    return runs_so_far[number - 1].id

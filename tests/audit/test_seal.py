@@ -27,6 +27,7 @@ from audit.ledgers import open_ledger
 from audit.models import AgentKey, CheckpointNote, Head, Ledger, Sealing
 from audit.seal import grown_ledgers, known_keys, seal
 from audit.signer import keys_path, make_key, signers_of, state_of
+from audit.state import ledger_state
 from tests.audit.tampering import Connection, tampering
 from tests.audit.test_tree import grow_to, root_by_hand
 from tests.conftest import chain, entries, make_event
@@ -409,6 +410,11 @@ def test_a_new_ledger_follows_and_its_first_entry_names_the_old_head_and_checkpo
     assert stopped(signed)
     assert AgentKey.objects.get(ledger=new).scopes == ["events:write"]
     assert seal(new) is not None
+    assert signed.succeeded_by == name
+    shown = ledger_state(name=signed.name)
+    assert shown is not None
+    assert (shown.word, shown.is_contradicted) == ("ended", False)
+    assert signed not in grown_ledgers()
     assert "1 API keys moved over" in out.getvalue()
 
 

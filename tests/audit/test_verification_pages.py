@@ -274,7 +274,7 @@ def test_a_result_names_the_first_bad_entry_and_both_values(
 
     page = html.unescape(get(auditor, f"{RUNS}{the_run(ten).id}/change/"))
 
-    assert "Tampered: 1 broken entry" in page
+    assert "Tampered: 1 fault in" in page
     assert f"/admin/audit/entry/{ten.name}/3/" in page
     assert ">success<" in page
     assert ">denied<" in page

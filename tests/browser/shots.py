@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import sys
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,25 @@ class View:
     """Print it as a PDF too."""
 
 
+def _locked_out(page: Page, url: str) -> None:
+    """Fail to log in under a name that nobody has, until no more log-ins are looked at."""
+    refused = page.get_by_text("Too many log-ins failed")
+    page.goto(f"{url}/admin/login/")
+    while not refused.count():
+        page.fill("#id_username", "nobody-of-this-name")
+        page.fill("#id_password", "wrong")
+        page.click("#login-form button[type=submit]")
+        page.wait_for_load_state()
+
+
+def _refused_log_in(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/login/")
+    page.fill("#id_username", f"nobody-{uuid.uuid4().hex[:8]}")
+    page.fill("#id_password", "wrong")
+    page.click("#login-form button[type=submit]")
+    page.wait_for_load_state()
+
+
 def _open_entry(page: Page, url: str) -> None:
     page.goto(f"{url}/admin/audit/entry/")
     page.locator("#entries tbody a.obs-number").first.click()
@@ -55,6 +75,12 @@ def _check_entry(page: Page, url: str) -> None:
     _open_entry(page, url)
     page.click("#check-button")
     page.locator("[data-step=hash]").wait_for()
+
+
+def _export(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/audit/export/new/")
+    page.get_by_role("button", name="Export these entries").click()
+    page.locator("#verify").wait_for()
 
 
 def _second_page(page: Page, url: str) -> None:
@@ -159,6 +185,8 @@ def _open_first(address: str, table: str) -> Callable[[Page, str], None]:
 
 PAGES = [
     View(name="login", path="/admin/login/", is_public=True),
+    View(name="login-refused", act=_refused_log_in, is_public=True),
+    View(name="login-locked", act=_locked_out, is_public=True),
     View(name="index", path="/admin/", on_paper=True),
     View(name="index-paused", act=_paused),
     View(name="index-unknown", path="/admin/?ledger=nowhere"),
@@ -170,7 +198,7 @@ PAGES = [
     View(name="entries-older", act=_second_page),
     View(
         name="entries-filtered",
-        path="/admin/audit/entry/?outcome=success&outcome=denied&agent=airline-assistant",
+        path="/admin/audit/entry/?outcome=success&outcome=denied&agent=claims-adjudicator",
     ),
     View(name="entries-nothing", path="/admin/audit/entry/?agent=nobody-of-this-name"),
     View(name="entries-bad-filter", path="/admin/audit/entry/?from=yesterday&colour=red"),
@@ -187,6 +215,11 @@ PAGES = [
     View(name="agents", path="/admin/audit/agent/", on_paper=True),
     View(name="agents-no-ledger", path="/admin/audit/agent/?ledger=nowhere"),
     View(name="agent", act=_open_first("/admin/audit/agent/", "#agents"), on_paper=True),
+    View(name="bundle-new", path="/admin/audit/export/new/?ledger={ledger}&outcome=denied"),
+    View(name="bundle", act=_export, on_paper=True),
+    View(name="bundles", path="/admin/audit/export/"),
+    View(name="bundles-unfinished", path="/admin/audit/export/?show=going"),
+    View(name="bundles-bad", path="/admin/audit/export/?show=some&colour=red"),
     View(name="quarantine", path="/admin/audit/quarantine/", on_paper=True),
     View(name="quarantine-settled", path="/admin/audit/quarantine/?show=settled"),
     View(

@@ -1,6 +1,6 @@
 """Chain what waits in the inbox, once or for ever. Needs no Redis.
 
-With --follow also runs verifications that were asked for and that no Celery worker took.
+With --follow also runs verifications and makes exports that no Celery worker took.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from django.db import DatabaseError, connection
 from psycopg import Error as PostgresError
 
 from audit.append import append_pending
+from audit.exporting import work_on_an_export
 from audit.project import catch_up_all
 from audit.runs import work_a_step
 
@@ -52,7 +53,12 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         pause = options["poll_ms"] / 1000
-        acts = [_Act(append_pending), _Act(catch_up_all), _Act(_Verification().step)]
+        acts = [
+            _Act(append_pending),
+            _Act(catch_up_all),
+            _Act(_Steps(work_a_step).step),
+            _Act(_Steps(work_on_an_export).step),
+        ]
         while not stop.is_set():
             for act in acts:
                 act.do()
@@ -83,13 +89,14 @@ class _Act:
             connection.close()
 
 
-class _Verification:
-    """A verification that somebody asked for, a chunk at a time."""
+class _Steps:
+    """A verification or an export that somebody asked for, a chunk at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, work: Callable[[Iterator[object] | None], Iterator[object] | None]) -> None:
+        self._work = work
         self._going: Iterator[object] | None = None
 
     def step(self) -> None:
-        """Check one chunk; after a failure another one may take the run."""
+        """Do one chunk; after a failure another one may take what it was."""
         going, self._going = self._going, None
-        self._going = work_a_step(going)
+        self._going = self._work(going)

@@ -5,25 +5,34 @@ from __future__ import annotations
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from audit.errors import RunStopped
+from audit.errors import HeldUnusable, RunStopped
+from audit.held import Holder, NoteFile, SignerState, SinkNotes
+from audit.ledger.errors import KeyMalformed
+from audit.ledger.note import COSIGNATURE, VerifierKey, parse_verifier_key
 from audit.models import Ledger
 from audit.runs import run_verification
+from audit.sinks.configured import sinks_from_settings
 from audit.verify import Progress, Report
 
 _EXIT = {"intact": 0, "tampered": 1, "not_proven": 3}
 
 
 class Command(BaseCommand):
-    """`manage.py verifychain [--ledger NAME] [--from SEQ] [--to SEQ] [--json]`."""
+    """`manage.py verifychain [--ledger NAME] [--from SEQ] [--to SEQ] [--key VKEY] [--anchor FILE]`.
+
+    Compares with the state of the signer and with the sinks of this installation, too.
+    """
 
     help = (
-        "Derive every hash, link and copied column again and compare. Exit 0 intact, 1 tampered, "
-        "2 usage, 3 not proven. Example: manage.py verifychain --ledger main --from 1000"
+        "Derive every hash, link, column, tile and root again and compare. Exit 0 intact, "
+        "1 tampered, 2 usage, 3 not proven. Example: manage.py verifychain --ledger main "
+        "--key VKEY --anchor checkpoint-of-october.txt"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -36,6 +45,23 @@ class Command(BaseCommand):
             type=int,
             metavar="SEQ",
             help="one past the last; default: the head",
+        )
+        parser.add_argument(
+            "--key",
+            dest="keys",
+            action="append",
+            default=[],
+            metavar="VKEY",
+            help="a key of the ledger or of a witness, as you know it; repeatable",
+        )
+        parser.add_argument(
+            "--anchor",
+            dest="anchors",
+            action="append",
+            default=[],
+            type=Path,
+            metavar="FILE",
+            help="a checkpoint that you kept, or a file of the sink `file`; repeatable",
         )
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
@@ -50,6 +76,9 @@ class Command(BaseCommand):
             )
         if options["from_seq"] < 0 or (options["to_seq"] or 0) < 0:
             raise CommandError("a seq is 0 or more", returncode=2)
+        keys = [_key(ledger, text) for text in options["keys"]]
+        kept = [_kept(ledger, path) for path in options["anchors"]]
+        holders: list[Holder] = [SignerState(), SinkNotes(sinks=sinks_from_settings()), *kept]
         try:
             report = run_verification(
                 ledger,
@@ -57,6 +86,8 @@ class Command(BaseCommand):
                 requested_by="verifychain",
                 from_seq=options["from_seq"],
                 to_seq=options["to_seq"],
+                keys=keys,
+                holders=holders,
                 on_progress=_Shown().show,
             )
         except RunStopped as stopped:
@@ -66,6 +97,28 @@ class Command(BaseCommand):
         else:
             self.stdout.write(_sentence(report))
         sys.exit(_EXIT[report.result])
+
+
+def _key(ledger: Ledger, text: str) -> VerifierKey:
+    try:
+        key = parse_verifier_key(text.strip())
+    except KeyMalformed as problem:
+        raise CommandError(f"--key {text}: {problem}", returncode=2) from problem
+    if key.algorithm != COSIGNATURE and key.name != ledger.origin:
+        raise CommandError(
+            f"--key {key} is of another ledger; the origin of {ledger.name} is {ledger.origin}",
+            returncode=2,
+        )
+    return key
+
+
+def _kept(ledger: Ledger, path: Path) -> NoteFile:
+    kept = NoteFile(path=path)
+    try:
+        kept.held(ledger)
+    except HeldUnusable as problem:
+        raise CommandError(f"--anchor {problem}", returncode=2) from problem
+    return kept
 
 
 class _Shown:
@@ -102,5 +155,5 @@ def _sentence(report: Report) -> str:
     return (
         f"{report.ledger}: TAMPERED at seq {first.seq}, field {first.field}: "
         f"expected {first.expected}, found {first.found}; "
-        f"{report.broken:,} entries broken, {checked}"
+        f"{report.broken:,} faults, {checked}"
     )

@@ -1,0 +1,51 @@
+"""What the reading API's operations share: types of the document, whose key it is, short answers.
+
+Reads and writes nothing. Used by audit.api, audit.api_proofs and audit.api_exports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from django.http import HttpRequest, HttpResponse
+from pydantic import Field
+
+from audit.auth import KeyGrant
+from audit.problems import problem
+
+MOST_SEQ = 2**63 - 1
+
+Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Seq = Annotated[int, Field(ge=0, le=MOST_SEQ)]
+
+
+def grant_of(request: HttpRequest) -> KeyGrant:
+    """Return what the key of an authenticated request may do."""
+    grant: KeyGrant = request.auth  # type: ignore[attr-defined]  # ninja sets what BearerKey returned
+    return grant
+
+
+def answer_json(value: Any) -> HttpResponse:
+    """Answer 200 with a value as JSON, not to be kept."""
+    answer = HttpResponse(msgspec.json.encode(value), content_type="application/json")
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+def unreadable(errors: Mapping[str, str]) -> HttpResponse:
+    """Answer 400: by parameter, what it must be. Nothing in it may repeat what was sent."""
+    shown = [{"name": name, "message": message} for name, message in errors.items()]
+    said = "; ".join(f"{one['name']} {one['message']}" for one in shown)
+    return problem(400, "parameter", detail=f"{said}.", errors=shown)
+
+
+def wrong_ledger(grant: KeyGrant) -> HttpResponse:
+    """Answer 403: the key is another ledger's."""
+    return problem(403, "wrong-ledger", detail=f"This key reads the ledger {grant.ledger_name}.")
+
+
+def not_found(what: str) -> HttpResponse:
+    """Answer 404 with a sentence."""
+    return problem(404, "not-found", detail=what)

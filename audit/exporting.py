@@ -1,0 +1,526 @@
+"""Make the exports that wait: take one, write its file chunk by chunk, put the file in place.
+
+A Celery task takes an export, and with Redis down the append loop does. One worker has it at a
+time and says at most each second how far it is. It reads in short transactions and flat memory,
+and begins again when its worker was lost; what has an export's name is always a whole file. A
+bundle is made in two steps, since whoever makes it does not hold the signing key: it is left in
+state `signing` until manifests.py has had its manifest signed, then any worker ends the file. What
+is made is an entry, `audit.exported`.
+
+Asking: export.py. Bytes of a bundle: audit.ledger.bundle. Renderings: renderings.py. Files:
+exportfile.py.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Final
+
+import psycopg
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, transaction
+
+from audit.database import rows
+from audit.errors import AuditError, ExportStopped, RecordUnreadable
+from audit.export import Wanted, begin_export
+from audit.exportfile import make_whole, open_part, parts, remove_parts, sum_up, take_over_part
+from audit.ledger.bundle import BundleSpec, BundleWriter, finish_bundle
+from audit.ledger.errors import BundleUnfinished
+from audit.ledger.note import parse_note
+from audit.ledger.record import leaf_hash
+from audit.models import CheckpointNote, Entry, Export, Ledger, SigningKey
+from audit.query import EntryFilter, chunks
+from audit.receive import receive_own
+from audit.renderings import RENDERINGS, Rendering, parse_record, render
+from audit.tree import tree_of
+
+log = structlog.get_logger(__name__)
+
+GRACE: Final = 2.0
+"""Seconds that an export waits for a Celery worker before the append loop takes it."""
+
+MOST_LOST: Final = 3
+"""Workers that an export may lose before it is given up."""
+
+_SAY_EVERY = 1.0  # seconds between two notes of how far an export is
+_COPIED = 1 << 20  # bytes of a rendering that are in memory while it goes into the bundle
+
+# What waits, what lost its worker, and what was signed meanwhile.
+_TAKE = """
+UPDATE audit_export AS export
+SET state = 'running',
+    attempt = export.attempt + 1,
+    attempt_at = clock_timestamp(),
+    seen_at = clock_timestamp(),
+    lost = export.lost + CASE WHEN export.state = 'running' THEN 1 ELSE 0 END,
+    finished_at = NULL,
+    note = ''
+FROM (
+    SELECT ledger_id, id
+    FROM audit_export
+    WHERE state IN ('queued', 'running', 'signing')
+      AND (%(ledger)s::int IS NULL OR ledger_id = %(ledger)s)
+      AND (
+          (state = 'queued' AND asked_at <= clock_timestamp() - make_interval(secs => %(waited)s))
+          OR (state = 'running' AND seen_at < clock_timestamp() - make_interval(secs => %(gone)s)
+              AND lost < %(most_lost)s)
+          OR (state = 'signing' AND signed_manifest IS NOT NULL
+              AND signed_at <= clock_timestamp() - make_interval(secs => %(waited)s))
+      )
+    ORDER BY ledger_id, id
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED
+) AS next
+WHERE export.ledger_id = next.ledger_id
+  AND export.id = next.id
+RETURNING export.ledger_id, export.id, export.attempt
+"""
+_GIVE_UP = """
+UPDATE audit_export
+SET state = 'failed', finished_at = clock_timestamp(), note = %s
+WHERE state = 'running'
+  AND (%s::int IS NULL OR ledger_id = %s)
+  AND lost >= %s
+  AND seen_at < clock_timestamp() - make_interval(secs => %s)
+RETURNING id
+"""
+# Each of these writes only while the export is still this worker's.
+_SAY = """
+UPDATE audit_export
+SET seen_at = clock_timestamp(), next_seq = %s, entries = %s, first_seq = %s, last_seq = %s
+WHERE ledger_id = %s
+  AND id = %s
+  AND attempt = %s
+  AND state = 'running'
+RETURNING id
+"""
+_AWAIT_SIGNATURE = """
+UPDATE audit_export
+SET state = 'signing', seen_at = clock_timestamp(), manifest = %s, signed_manifest = NULL,
+    signed_at = NULL, warning = %s
+WHERE ledger_id = %s
+  AND id = %s
+  AND attempt = %s
+  AND state = 'running'
+RETURNING id
+"""
+_FINISH = """
+UPDATE audit_export
+SET state = 'done', finished_at = clock_timestamp(), seen_at = clock_timestamp(),
+    expires_at = clock_timestamp() + make_interval(days => %s), file_size = %s, sha256 = %s,
+    warning = %s
+WHERE ledger_id = %s
+  AND id = %s
+  AND attempt = %s
+  AND state = 'running'
+RETURNING id
+"""
+_FAIL = """
+UPDATE audit_export
+SET state = 'failed', finished_at = clock_timestamp(), note = %s
+WHERE ledger_id = %s
+  AND id = %s
+  AND attempt = %s
+  AND state = 'running'
+RETURNING id
+"""
+_PUT_BACK = """
+UPDATE audit_export
+SET state = 'queued'
+WHERE ledger_id = %s
+  AND id = %s
+  AND attempt = %s
+  AND state = 'running'
+RETURNING id
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """An export in the hands of one worker."""
+
+    export: Export
+    attempt: int
+    """Which taking of the export this is; an older one may write nothing."""
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Return what names this attempt in the table."""
+        return self.export.ledger_id, self.export.id, self.attempt
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reach:
+    """How far an export is."""
+
+    next_seq: int
+    """Seqs below it were looked through."""
+    size: int
+    entries: int
+    """Entries written."""
+    seconds: float
+
+
+# --- Taking ---------------------------------------------------------------------------------------
+
+
+def start_export(wanted: Wanted, *, requested_by: str) -> Job:
+    """Begin an export here and now, for a command that makes it itself. Raises TooManyExports."""
+    return _job(wanted.ledger.id, begin_export(wanted, requested_by=requested_by), 1)
+
+
+def work_through_exports(ledger: Ledger) -> int:
+    """Make what waits for this ledger, one after the other; return how many exports were taken."""
+    taken = 0
+    while (job := take_export(ledger_id=ledger.id, waited=0.0)) is not None:
+        taken += 1
+        for _ in work_on_export(job):
+            pass
+    return taken
+
+
+def work_on_an_export(going: Iterator[object] | None) -> Iterator[object] | None:
+    """Do one chunk of an export that no Celery worker took; return what goes on, if anything.
+
+    For the append loop, which must not stand still for a whole export.
+    """
+    if going is None:
+        job = take_export(ledger_id=None, waited=GRACE)
+        if job is None:
+            return None
+        going = work_on_export(job)
+    return going if next(going, None) is not None else None
+
+
+def take_export(*, ledger_id: int | None, waited: float) -> Job | None:
+    """Take the oldest export that has waited so many seconds; None when there is none."""
+    gone = Export.LOST_AFTER
+    given_up = rows(_GIVE_UP, (_LOST, ledger_id, ledger_id, MOST_LOST, gone))
+    for (export_id,) in given_up:
+        log.error("export.given_up", export=export_id)
+        remove_parts(export_id)
+    found = rows(
+        _TAKE, {"ledger": ledger_id, "waited": waited, "gone": gone, "most_lost": MOST_LOST}
+    )
+    return _job(*found[0]) if found else None
+
+
+_LOST = (
+    f"Its worker was lost {MOST_LOST + 1} times: see the log for why (memory, disk, a restart), "
+    "then resume it."
+)
+
+
+def _job(ledger_id: int, export_id: int, attempt: int) -> Job:
+    export = Export.objects.select_related("ledger").get(ledger_id=ledger_id, id=export_id)
+    return Job(export=export, attempt=attempt)
+
+
+# --- Working --------------------------------------------------------------------------------------
+
+
+def work_on_export(job: Job) -> Iterator[Reach]:
+    """Make the file; yield how far it is after each chunk.
+
+    Ends early, and says so in the log, when the export was cancelled or given to another worker. A
+    failure is kept in the row; what is no fact about the ledger or the disk raises too. When the
+    database is away the row stays as it is, and another attempt begins a while later.
+    """
+    try:
+        yield from _make(_Going(job))
+    except ExportStopped as stopped:
+        log.info("export.stopped", export=job.export.id, why=str(stopped))
+        remove_parts(job.export.id, before=job.attempt + 1)
+    except (DatabaseError, psycopg.Error):
+        raise
+    except (AuditError, OSError) as error:
+        _fail(job, error)
+    except (GeneratorExit, KeyboardInterrupt, SystemExit):
+        # The process is asked to end: another one begins at once, and nobody counts a loss.
+        rows(_PUT_BACK, job.place)
+        raise
+    except Exception as error:
+        _fail(job, error)
+        raise
+
+
+def _fail(job: Job, error: Exception) -> None:
+    log.error("export.failed", export=job.export.id, error=_why(error))
+    rows(_FAIL, (_why(error), *job.place))
+    remove_parts(job.export.id, before=job.attempt + 1)
+
+
+def _why(error: Exception) -> str:
+    """Return one line for a person; a sentence of ours as it is, others behind their type."""
+    text = str(error).split("\n")[0]
+    said = text if isinstance(error, AuditError) else f"{type(error).__name__}: {text}"
+    return said[:500].replace("\0", "\u2400")
+
+
+@dataclass(slots=True)
+class _Going:
+    """One attempt while it goes on: what it has done, and when it said so last."""
+
+    job: Job
+    next_seq: int = 0
+    entries: int = 0
+    first_seq: int | None = None
+    last_seq: int | None = None
+    changed: list[int] = field(default_factory=list)
+    """The first seq whose record does not give its hash, if any."""
+    mismatches: int = 0
+    began: float = field(default_factory=time.monotonic)
+    said_at: float = float("-inf")
+
+    def take(self, next_seq: int, found: list[tuple[int, str, bytes]]) -> None:
+        """Count a chunk. Raises RecordUnreadable for a record that is no line of text any more."""
+        for seq, digest, record in found:
+            if b"\n" in record:
+                raise RecordUnreadable(seq=seq)
+            if leaf_hash(record).hex() != digest:
+                self.mismatches += 1
+                self.changed = self.changed or [seq]
+        if found:
+            self.first_seq = found[0][0] if self.first_seq is None else self.first_seq
+            self.last_seq = found[-1][0]
+            self.entries += len(found)
+        self.next_seq = next_seq
+
+    def say(self, *, at_once: bool = False) -> None:
+        """Note how far it is, at most each second. Raises ExportStopped when it is not ours."""
+        if not at_once and time.monotonic() - self.said_at < _SAY_EVERY:
+            return
+        if not rows(
+            _SAY,
+            (self.next_seq, self.entries, self.first_seq, self.last_seq, *self.job.place),
+        ):
+            raise ExportStopped("cancelled, or another worker has it")
+        self.said_at = time.monotonic()
+
+    def reach(self) -> Reach:
+        """Return how far it is."""
+        return Reach(
+            next_seq=self.next_seq,
+            size=self.job.export.size,
+            entries=self.entries,
+            seconds=time.monotonic() - self.began,
+        )
+
+    def warning(self) -> str:
+        """Return what the reader must know of the entries; empty when nothing."""
+        if not self.changed:
+            return ""
+        return (
+            f"{self.mismatches:,} of these records do not give the hash they were chained with, "
+            f"the first at seq {self.changed[0]:,}. Verify the ledger."
+        )
+
+
+def _make(going: _Going) -> Iterator[Reach]:
+    export, attempt = going.job.export, going.job.attempt
+    if export.signed_manifest is not None:
+        part = take_over_part(export.id, attempt=attempt)
+        if part is not None:
+            with part:
+                try:
+                    finish_bundle(part, bytes(export.signed_manifest))
+                except BundleUnfinished as unfinished:
+                    # Signed, and then the disk lost it: the same bytes are made again.
+                    log.warning("export.begun_again", export=export.id, why=str(unfinished))
+                else:
+                    yield from _publish(_continued(going.job), part, warning=export.warning)
+                    return
+    remove_parts(export.id, before=attempt)
+    with open_part(export.id, attempt) as out:
+        if export.format == "bundle":
+            yield from _write_bundle(going, out)
+        else:
+            yield from _write_plain(going, out)
+
+
+def _continued(job: Job) -> _Going:
+    """Return an attempt that ends what another one has written."""
+    export = job.export
+    return _Going(
+        job,
+        next_seq=export.next_seq,
+        entries=export.entries,
+        first_seq=export.first_seq,
+        last_seq=export.last_seq,
+    )
+
+
+def _entries(export: Export) -> Iterator[tuple[int, list[tuple[int, str, bytes]]]]:
+    asked = EntryFilter.parse(export.parsed_query())
+    assert not asked.errors, "only filters that can be read are stored"
+    return chunks(asked.apply(Entry.objects.all()), size=export.size)
+
+
+def _write_plain(going: _Going, out: BinaryIO) -> Iterator[Reach]:
+    """Write one rendering, or the raw records, and nothing else."""
+    export = going.job.export
+    rendering = RENDERINGS.get(export.format)
+    if rendering is not None:
+        out.write(rendering.head)
+    for next_seq, found in _entries(export):
+        going.take(next_seq, found)
+        if rendering is None:
+            out.write(b"".join([record + b"\n" for _, _, record in found]))
+        else:
+            out.write(b"".join(_rendered([rendering], found)[rendering.name]))
+        going.say()
+        yield going.reach()
+    yield from _publish(going, out, warning=going.warning())
+
+
+def _write_bundle(going: _Going, out: BinaryIO) -> Iterator[Reach]:
+    """Write all of a bundle but its end; end it too when its manifest was signed before."""
+    export, attempt = going.job.export, going.job.attempt
+    renderings = [RENDERINGS[name] for name in RENDERINGS if name in export.renderings]
+    with ExitStack() as stack:
+        spool = stack.enter_context(open_part(export.id, attempt, "proofs"))
+        spools = {
+            each.name: stack.enter_context(open_part(export.id, attempt, each.name))
+            for each in renderings
+        }
+        writer = BundleWriter(
+            out, _spec(export), tree_of(export.ledger_id, size=export.size), spool
+        )
+        for each in renderings:
+            spools[each.name].write(each.head)
+        for next_seq, found in _entries(export):
+            going.take(next_seq, found)
+            for seq, _, record in found:
+                writer.add(seq, record)
+            for name, lines in _rendered(renderings, found).items():
+                spools[name].write(b"".join(lines))
+            going.say()
+            yield going.reach()
+        for each in renderings:
+            writer.add_file(each.file_name, _copied(spools[each.name], going))
+            yield going.reach()
+        text = writer.manifest_text()
+    os.fsync(out.fileno())
+    going.say(at_once=True)
+    if _is_signed(export, text):
+        finish_bundle(out, bytes(export.signed_manifest or b""))
+        yield from _publish(going, out, warning=going.warning())
+    elif not rows(_AWAIT_SIGNATURE, (text, going.warning(), *going.job.place)):
+        raise ExportStopped("cancelled, or another worker has it")
+    else:
+        _remove_spools(export.id, attempt)
+
+
+def _is_signed(export: Export, text: str) -> bool:
+    """Tell whether an attempt before had this very manifest signed."""
+    if export.signed_manifest is None:
+        return False
+    return parse_note(bytes(export.signed_manifest)).text == text
+
+
+def _spec(export: Export) -> BundleSpec:
+    note = CheckpointNote.objects.get(ledger_id=export.ledger_id, size=export.size)
+    keys = SigningKey.objects.filter(ledger_id=export.ledger_id)
+    return BundleSpec(
+        ledger=export.ledger.name,
+        origin=export.ledger.origin,
+        checkpoint=bytes(note.note),
+        query=export.parsed_query(),
+        verifier_keys=tuple(keys.order_by("-first_used_at", "vkey").values_list("vkey", flat=True)),
+        left_out=left_out(export),
+    )
+
+
+def left_out(export: Export) -> str:
+    """Return what an export leaves out, in one sentence without a line end."""
+    beyond = f"every entry of the ledger from seq {export.size} on"
+    if export.parsed_query().keys() == {"ledger"}:
+        return f"Nothing below seq {export.size}; {beyond}."
+    return f"Every entry below seq {export.size} that does not match the query, and {beyond}."
+
+
+def _rendered(
+    renderings: Iterable[Rendering], found: list[tuple[int, str, bytes]]
+) -> dict[str, list[bytes]]:
+    """Return the lines of a chunk in each form; each record is parsed once."""
+    lines: dict[str, list[bytes]] = {each.name: [] for each in renderings}
+    if not lines:
+        return lines
+    for seq, digest, raw in found:
+        record = parse_record(raw, seq=seq)
+        for name, written in lines.items():
+            written.append(render(RENDERINGS[name], record, seq=seq, entry_hash=digest))
+    return lines
+
+
+def _copied(spool: BinaryIO, going: _Going) -> Iterator[bytes]:
+    spool.seek(0)
+    while chunk := spool.read(_COPIED):
+        going.say()
+        yield chunk
+
+
+def _remove_spools(export_id: int, attempt: int) -> None:
+    """Remove what went into the bundle and is needed no more; the bundle itself stays."""
+    for path in parts().get(export_id, []):
+        if not path.name.startswith(f"{export_id}.{attempt}.file"):
+            path.unlink(missing_ok=True)
+
+
+def _publish(going: _Going, out: BinaryIO, *, warning: str) -> Iterator[Reach]:
+    """Sum up a finished file, put it under its name, keep the row and leave the entry."""
+    export = going.job.export
+    out.flush()
+    os.fsync(out.fileno())
+    length, digest = 0, ""
+    for length, digest in sum_up(out):  # noqa: B007  # the last is of all of it
+        going.say()
+    with transaction.atomic():
+        written = rows(
+            _FINISH,
+            (settings.EXPORT_DAYS, length, bytes.fromhex(digest), warning, *going.job.place),
+        )
+        if not written:
+            raise ExportStopped("cancelled at the last moment, or another worker has it")
+        export.refresh_from_db()
+        _leave_entry(export)
+        # Inside the transaction, whose row is locked: so no late worker can put its file here.
+        make_whole(out, export, attempt=going.job.attempt)
+    remove_parts(export.id)
+    log.info("export.done", export=export.id, entries=export.entries, bytes=length)
+    yield going.reach()
+
+
+def _leave_entry(export: Export) -> None:
+    blocks: dict[str, Any] = {"integrity": {"from_seq": 0, "to_seq": export.size}}
+    receive_own(
+        export.ledger,
+        "audit.exported",
+        target={"type": "ledger", "id": export.ledger.name},
+        details={
+            "export": export.id,
+            "format": export.format,
+            "renderings": list(export.renderings),
+            "query": export.parsed_query(),
+            "size": export.size,
+            "entries": export.entries,
+            "first_seq": export.first_seq,
+            "last_seq": export.last_seq,
+            "bytes": export.file_size,
+            "sha256": export.sha256,
+            "via": export.via,
+        },
+        actor=_actor(export),
+        **blocks,
+    )
+
+
+def _actor(export: Export) -> dict[str, str]:
+    """Return who asked; the platform tells it, since it is done long after it was asked for."""
+    kinds = {"admin": "human", "api": "service", "command": "system"}
+    return {"type": kinds[export.via], "id": export.requested_by}

@@ -1,0 +1,531 @@
+"""Verification of what was signed: ranges, keys from outside, notes that others hold, resuming.
+
+Attacks, each by its name: test_attacks.py.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connections
+
+from audit import runs
+from audit import verify as verify_module
+from audit.append import append_pending
+from audit.fill import fill_tiles
+from audit.held import Held, Holder, NoteFile, SignerState, SinkNotes
+from audit.ledger.checkpoint import Checkpoint, format_checkpoint
+from audit.ledger.note import (
+    COSIGNATURE,
+    add_signatures,
+    cosign,
+    format_note,
+    format_verifier_key,
+    make_signing_key,
+    parse_note,
+    sign_note,
+)
+from audit.models import CheckpointNote, Ledger, Verification
+from audit.runs import verify_new
+from audit.seal import known_keys, seal
+from audit.signer import keys_path, make_key
+from audit.sinks import Published
+from audit.sinks.file import FileSink
+from audit.verify import NO_CHECKPOINT, Progress, Report, verify, verify_stepwise
+from tests.audit.tampering import Connection, tampering
+from tests.audit.test_tree import grow_to
+from tests.conftest import chain, make_event
+
+
+@pytest.fixture
+def sealed(ledger: Ledger, settings: Any, tmp_path: Path) -> Ledger:
+    """Return a ledger of 900 entries with checkpoints at 300, 600 and 700."""
+    settings.SIGNING_DIR = tmp_path / "signing"
+    settings.SIGNER_COMMAND = ""
+    settings.ANCHOR_FOLDER = tmp_path / "anchors"
+    make_key(ledger.name, origin=ledger.origin)
+    for size in (300, 600, 700):
+        grow_to(ledger, size)
+        assert seal(ledger) is not None
+        append_pending(ledger.id)
+    grow_to(ledger, 900)
+    return ledger
+
+
+def note_at(ledger: Ledger, size: int) -> bytes:
+    return bytes(CheckpointNote.objects.get(ledger=ledger, size=size).note)
+
+
+def change(superuser: Connection, statement: str, ledger: Ledger) -> None:
+    with tampering(superuser):
+        assert superuser.execute(statement, (ledger.id,)).rowcount >= 1
+
+
+def verifychain(ledger: Ledger, *arguments: str) -> tuple[int, dict[str, Any]]:
+    out = StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("verifychain", "--json", "--ledger", ledger.name, *arguments, stdout=out)
+    said: dict[str, Any] = json.loads(out.getvalue())
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, said
+
+
+# --- What is said ---------------------------------------------------------------------------------
+
+
+def test_the_note_says_up_to_where_it_is_sealed_by_whom_and_what_is_not_yet(
+    sealed: Ledger,
+) -> None:
+    (key,) = known_keys(sealed)
+
+    report = verify(sealed)
+
+    assert (report.result, report.sealed_to) == ("intact", 700)
+    assert report.note == (
+        f"sealed up to #699 by {key}; by the database's own word for its keys; --key VKEY checks "
+        "them; witnessed by nobody; no checkpoint covers #700 to #899 yet"
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "sealed_to", "uncovered"),
+    [
+        (0, 300, 300, None),
+        (0, 200, 200, None),
+        (300, 600, 600, None),
+        (310, 320, 320, None),
+        (256, 768, 700, "#700 to #767"),
+        (650, 900, 700, "#700 to #899"),
+        (750, 800, 700, "#750 to #799"),
+    ],
+)
+def test_a_range_is_sealed_as_far_as_a_checkpoint_covers_it(
+    sealed: Ledger, start: int, end: int, sealed_to: int, uncovered: str | None
+) -> None:
+    report = verify(sealed, from_seq=start, to_seq=end)
+
+    assert (report.result, report.sealed_to) == ("intact", sealed_to), report
+    assert (f"no checkpoint covers {uncovered} yet" in report.note) == (uncovered is not None)
+    assert ("sealed up to" in report.note) == (sealed_to > start)
+
+
+def test_a_record_changed_with_its_hash_and_link_is_found_by_a_range_in_the_middle_of_a_tile(
+    sealed: Ledger, superuser: Connection
+) -> None:
+    """No tile ends in the range and no checkpoint: the one that covers it tells."""
+    change(
+        superuser,
+        "UPDATE audit_entry SET hash = sha256(hash) WHERE ledger_id = %s AND seq = 640",
+        sealed,
+    )
+
+    report = verify(sealed, from_seq=641, to_seq=650)
+
+    assert report.result == "tampered"
+    assert report.first is not None
+    assert (report.first.seq, report.first.field) == (641, "prev")
+    assert report.broken == 1  # tile and checkpoint hold what #640 was
+
+
+def test_the_tiles_above_a_stretch_are_checked_with_it(
+    sealed: Ledger, superuser: Connection
+) -> None:
+    change(
+        superuser,
+        "UPDATE audit_tile SET hashes = set_byte(hashes, 8191, 255 - get_byte(hashes, 8191)) "
+        "WHERE ledger_id = %s AND level = 0 AND index = 1",
+        sealed,
+    )
+
+    # The last hash of the tile is that of #511, right of the stretch; the tile's root tells.
+    report = verify(sealed, from_seq=270, to_seq=290)
+
+    assert report.first is not None
+    assert (report.first.seq, report.first.field) == (256, "tile/0/001 root")
+
+
+# --- Keys from outside ----------------------------------------------------------------------------
+
+
+def test_a_key_from_outside_takes_the_place_of_the_databases_own_word(sealed: Ledger) -> None:
+    vkey = format_verifier_key(known_keys(sealed)[0])
+
+    code, said = verifychain(sealed, "--key", vkey)
+
+    assert (code, said["result"], said["sealed_to"]) == (0, "intact", 700)
+    assert "own word" not in said["note"]
+
+
+def test_a_ledger_that_another_key_signed_is_not_proven(sealed: Ledger) -> None:
+    (real,) = known_keys(sealed)
+    other = make_signing_key(name=sealed.origin, seed=bytes(32)).key
+
+    code, said = verifychain(sealed, "--key", format_verifier_key(other))
+
+    assert (code, said["result"]) == (3, "not_proven")
+    assert f"checkpoint 700 is signed by {real}, by no key that was given" in said["note"]
+
+
+def test_rotated_keys_verify_with_either_while_both_sign_and_then_with_the_new_one(
+    sealed: Ledger,
+) -> None:
+    (old,) = known_keys(sealed)
+    new = make_key(sealed.name, origin=sealed.origin)
+    seal(sealed)
+    append_pending(sealed.id)
+    call_command("makesigningkey", ledger=sealed.name, drop_older=True, stdout=StringIO())
+    assert [verify(sealed, keys=[key]).result for key in (old, new)] == ["intact", "intact"]
+    chain(sealed, [make_event()])
+    seal(sealed)
+
+    assert verify(sealed, keys=[new]).result == "intact"
+    assert verify(sealed, keys=[old, new]).result == "intact"
+    assert verify(sealed, keys=[old]).result == "not_proven"
+    assert verify(sealed).result == "intact"
+
+
+def test_a_witness_counts_once_its_key_is_named(sealed: Ledger, superuser: Connection) -> None:
+    witness = make_signing_key(name="w.example", seed=bytes(range(32)), algorithm=COSIGNATURE)
+    note = parse_note(note_at(sealed, 700))
+    line = cosign(note.text, signer=witness, moment=1_800_000_000)
+    with tampering(superuser):
+        superuser.execute(
+            "UPDATE audit_checkpoint SET note = %s WHERE ledger_id = %s AND size = 700",
+            (format_note(add_signatures(note, [line])), sealed.id),
+        )
+
+    assert "cosignatures of w.example not checked" in verify(sealed).note
+    assert "witnessed by w.example" in verify(sealed, keys=[witness.key]).note
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--key", "nonsense"), "no key"),
+        (("--key", "FOREIGN"), "is of another ledger"),
+        (("--anchor", "/nowhere/kept.note"), "No such file"),
+    ],
+)
+def test_what_the_verifier_brings_must_be_usable(
+    ledger: Ledger, arguments: tuple[str, str], said: str
+) -> None:
+    foreign = make_signing_key(name="another.example/log", seed=bytes(32)).key
+    given = [each.replace("FOREIGN", format_verifier_key(foreign)) for each in arguments]
+
+    with pytest.raises(CommandError, match=said) as refused:
+        call_command("verifychain", "--ledger", ledger.name, *given)
+    assert refused.value.returncode == 2
+
+
+# --- What others hold -----------------------------------------------------------------------------
+
+
+def test_a_kept_note_that_the_ledger_continues_is_named(sealed: Ledger, tmp_path: Path) -> None:
+    kept = tmp_path / "october.note"
+    kept.write_bytes(note_at(sealed, 600))
+
+    code, said = verifychain(sealed, "--anchor", str(kept))
+
+    assert code == 0
+    # verifychain reads the signer's state by itself.
+    held = "continues what is held by october.note (size 600), the signer's state (size 700)"
+    assert held in said["note"]
+
+
+def test_every_line_of_a_sinks_file_is_compared(sealed: Ledger, tmp_path: Path) -> None:
+    lines = [
+        json.dumps({"origin": sealed.origin, "note": note_at(sealed, size).decode()})
+        for size in (300, 600, 700)
+    ]
+    file = tmp_path / "x.checkpoints"
+    file.write_text("\n".join([lines[0], '{"torn', *lines[1:]]) + "\n")
+
+    held = NoteFile(path=file).held(sealed)
+
+    assert len(held.notes) == 3
+    assert verify(sealed, holders=[NoteFile(path=file)]).result == "intact"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "holds no checkpoint of"),
+        (b'{"origin": "x"}\n', "holds no checkpoint of"),
+        (b"no note at all\n", "no signed note"),
+    ],
+)
+def test_a_file_without_a_note_of_this_ledger_proves_nothing(
+    sealed: Ledger, tmp_path: Path, content: bytes, why: str
+) -> None:
+    file = tmp_path / "x"
+    file.write_bytes(content)
+
+    report = verify(sealed, holders=[NoteFile(path=file)])
+
+    assert report.result == "not_proven"
+    assert why in report.note
+
+
+def test_another_ledgers_note_accuses_nobody(sealed: Ledger, tmp_path: Path) -> None:
+    stranger = make_signing_key(name="another.example/log", seed=bytes(32))
+    text = format_checkpoint(Checkpoint(origin=stranger.key.name, size=5, root=bytes(32)))
+    file = tmp_path / "x"
+    file.write_bytes(sign_note(text, signers=[stranger]))
+
+    report = verify(sealed, holders=[NoteFile(path=file)])
+
+    assert report.result == "not_proven"
+    assert "not signed by" in report.note
+
+
+def test_the_signers_state_is_compared_and_absent_where_nothing_was_signed(
+    sealed: Ledger, superuser: Connection
+) -> None:
+    assert "the signer's state (size 700)" in verify(sealed, holders=[SignerState()]).note
+    keys_path(sealed.name).with_suffix(".state").write_text(
+        json.dumps({"origin": sealed.origin, "size": 700, "root": bytes(32).hex()})
+    )
+
+    report = verify(sealed, holders=[SignerState()])
+
+    assert report.first is not None
+    assert (report.first.seq, report.first.field) == (699, "the signer's state root")
+    keys_path(sealed.name).with_suffix(".state").unlink()
+    assert SignerState().held(sealed) == Held()
+
+
+def test_a_run_by_hand_and_by_night_compares_with_the_sinks_and_a_background_one_does_not(
+    sealed: Ledger, settings: Any
+) -> None:
+    FileSink(settings.ANCHOR_FOLDER, interval=0).publish(_published(sealed, 700))
+
+    for kind in ("manual", "nightly"):
+        runs.ask_for_run(sealed, kind=kind)
+    runs.work_through_queue(sealed)
+    verify_new(sealed)
+
+    notes = dict(Verification.objects.filter(ledger=sealed).values_list("kind", "note"))
+    assert "continues what is held by file (size 700)" in notes["manual"]
+    assert "continues what is held by file (size 700)" in notes["nightly"]
+    assert Verification.objects.filter(ledger=sealed, result="intact").count() == len(notes)
+
+
+def test_a_sink_that_cannot_be_asked_is_shown_and_proves_nothing_against_the_ledger(
+    sealed: Ledger, tmp_path: Path
+) -> None:
+    (tmp_path / "blocked").write_text("a file where a folder should be")
+    sink = FileSink(tmp_path / "blocked", interval=0)
+
+    report = verify(sealed, holders=[SinkNotes(sinks=[sink])])
+
+    assert report.result == "intact"
+    assert "file could not be asked" in report.note
+
+
+def _published(ledger: Ledger, size: int) -> Published:
+    row = CheckpointNote.objects.get(ledger=ledger, size=size)
+    return Published(
+        ledger=ledger.name,
+        origin=ledger.origin,
+        size=size,
+        root=bytes.fromhex(row.root),
+        note=bytes(row.note),
+        signed_at=datetime.now(UTC),
+    )
+
+
+# --- Going on -------------------------------------------------------------------------------------
+
+
+def steps(ledger: Ledger, after: Progress | None = None) -> tuple[list[Progress], Report]:
+    *progress, report = verify_stepwise(ledger, after=after)
+    assert isinstance(report, Report)
+    return [each for each in progress if isinstance(each, Progress)], report
+
+
+@pytest.mark.parametrize("chunk", [100, 256, 299])
+def test_a_run_that_goes_on_anywhere_says_the_same_as_one_that_never_stopped(
+    sealed: Ledger, superuser: Connection, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(verify_module, "CHUNK", chunk)
+    progress, whole = steps(sealed)
+    for each in progress:
+        _, again = steps(sealed, after=each)
+        said = (again.result, again.sealed_to, again.note)
+        assert said == ("intact", 700, whole.note), (each, again.first)
+
+    change(
+        superuser,
+        "UPDATE audit_tile SET root = sha256(root) "
+        "WHERE ledger_id = %s AND level = 0 AND index = 2",
+        sealed,
+    )
+
+    # What was changed behind a run that stopped: whatever it has passed, it does not read again.
+    for each in progress:
+        _, again = steps(sealed, after=each)
+        assert again.result == ("tampered" if each.next_seq < 768 else "intact"), each
+
+
+def test_a_run_over_what_is_new_reads_no_older_record(
+    sealed: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    original = verify_module._read
+
+    def watched(ledger: Ledger, start: int, stop: int) -> Any:
+        read.append(start)
+        return original(ledger, start, stop)
+
+    monkeypatch.setattr(verify_module, "_read", watched)
+    verify_new(sealed)
+    grow_to(sealed, 1100)
+    seal(sealed)
+
+    report = verify_new(sealed)
+
+    assert read == [0, 900]
+    assert report is not None
+    assert report.from_seq == 900
+    assert (report.result, report.sealed_to) == ("intact", report.to_seq)
+
+
+def test_two_runs_over_what_is_new_never_go_side_by_side(sealed: Ledger) -> None:
+    run = runs.ask_for_run(sealed, kind="new")
+
+    assert verify_new(sealed) is None
+
+    Verification.objects.filter(ledger=sealed, id=run).update(state="failed")
+    assert verify_new(sealed) is not None
+
+
+def test_verifying_while_the_ledger_grows_and_is_sealed_raises_no_false_alarm(
+    sealed: Ledger, settings: Any
+) -> None:
+    failures: list[BaseException] = []
+    sink = FileSink(settings.ANCHOR_FOLDER, interval=0)
+
+    def grow() -> None:
+        try:
+            for _ in range(40):
+                chain(sealed, [make_event() for _ in range(23)])
+                published = seal(sealed)
+                if published is not None:
+                    sink.publish(published)
+        except BaseException as error:  # told to the test, which fails with it
+            failures.append(error)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=grow)
+    thread.start()
+    holders: list[Holder] = [SignerState(), SinkNotes(sinks=[sink])]
+    seen = []
+    while thread.is_alive():
+        seen += [verify(sealed, holders=holders), verify(sealed, from_seq=850)]
+    thread.join()
+
+    assert not failures, failures
+    assert [each for each in seen if each.result != "intact"] == []
+    last = verify(sealed, holders=holders)
+    assert (last.result, last.sealed_to) == ("intact", last.to_seq)
+
+
+def test_the_first_checkpoint_may_be_signed_while_a_run_is_going(
+    ledger: Ledger, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SIGNING_DIR = tmp_path / "signing"
+    monkeypatch.setattr(verify_module, "CHUNK", 100)
+    grow_to(ledger, 300)
+    going = verify_stepwise(ledger)
+    next(going)
+    make_key(ledger.name, origin=ledger.origin)
+    seal(ledger)
+
+    *_, report = going
+
+    assert isinstance(report, Report)
+    assert (report.result, report.sealed_to) == ("intact", 300), report
+
+
+# --- Before tiles, before checkpoints -------------------------------------------------------------
+
+
+def test_before_tiles_were_made_the_chain_is_intact_and_the_note_says_so(
+    ledger: Ledger, superuser: Connection
+) -> None:
+    grow_to(ledger, 600)
+    change(superuser, "DELETE FROM audit_tile WHERE ledger_id = %s", ledger)
+
+    whole, part = verify(ledger), verify(ledger, from_seq=300)
+
+    assert (whole.result, part.result) == ("intact", "intact")
+    assert whole.note == f"{NO_CHECKPOINT}; no tiles from #0 on: run manage.py filltiles"
+    list(fill_tiles(ledger))
+    assert verify(ledger).note == NO_CHECKPOINT
+
+
+def test_a_tile_missing_amid_others_is_a_fault_before_the_first_checkpoint_too(
+    ledger: Ledger, superuser: Connection
+) -> None:
+    grow_to(ledger, 600)
+    change(
+        superuser,
+        "DELETE FROM audit_tile WHERE ledger_id = %s AND level = 0 AND index = 0",
+        ledger,
+    )
+
+    report = verify(ledger)
+
+    assert report.first is not None
+    assert (report.first.seq, report.first.field) == (0, "tile/0/000")
+
+
+def test_a_head_of_a_trillion_entries_ends_the_run_all_the_same(
+    sealed: Ledger, superuser: Connection
+) -> None:
+    change(superuser, "UPDATE audit_head SET size = 1000000000000 WHERE ledger_id = %s", sealed)
+
+    report = verify(sealed)
+
+    assert report.first is not None
+    assert (report.first.seq, report.first.found) == (900, "no entry")
+    assert report.broken >= 10**12 - 900
+
+
+# --- A tile above tiles ---------------------------------------------------------------------------
+
+
+def test_tiles_of_the_second_level_are_checked_by_all_and_by_a_stretch_below_them(
+    ledger: Ledger, superuser: Connection
+) -> None:
+    grow_to(ledger, 65_536 + 300)
+    assert verify(ledger).result == "intact"
+    place = "WHERE ledger_id = %s AND level = 1 AND index = 0"
+
+    (kept,) = superuser.execute(f"SELECT hashes, root FROM audit_tile {place}", (ledger.id,))
+    flipped = "hashes = set_byte(hashes, 32 * 9, 255 - get_byte(hashes, 32 * 9))"
+    for statement, start, end, field in (
+        (flipped, 0, None, "tile/1/000 hash 9"),
+        (flipped, 9 * 256 + 5, 11 * 256, "tile/1/000 hash 9"),
+        ("root = sha256(root)", 0, None, "tile/1/000 root"),
+        ("root = sha256(root)", 9 * 256, 11 * 256, "tile/1/000 root"),
+    ):
+        change(superuser, f"UPDATE audit_tile SET {statement} {place}", ledger)
+
+        report = verify(ledger, from_seq=start, to_seq=end)
+
+        assert report.first is not None, (statement, start)
+        assert report.first.field == field, (statement, start)
+        with tampering(superuser):
+            superuser.execute(
+                f"UPDATE audit_tile SET hashes = %s, root = %s {place}", (*kept, ledger.id)
+            )
+    assert verify(ledger).result == "intact"
