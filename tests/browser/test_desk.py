@@ -221,7 +221,7 @@ def test_rows_are_walked_expanded_and_opened_by_keys(
 
     for key in ("j", "j", "j", "k", "e"):
         page.keyboard.press(key)
-    expect(page.locator("tr.obs-more").nth(1)).to_contain_text("Its run")
+    expect(page.locator("tr.obs-more").nth(1)).to_contain_text("Entries of its run")
     page.keyboard.press("Enter")
 
     page.wait_for_url(f"**{href}")
@@ -262,5 +262,5 @@ def test_without_scripts_the_desk_can_be_read_and_filtered(
 
     expect(still.locator("tr[data-row]")).to_have_count(3)
     still.locator("tr[data-row] summary").first.click()
-    expect(still.locator("tr.obs-more").first).to_contain_text("Its agent")
+    expect(still.locator("tr.obs-more").first).to_contain_text("The agent")
     plain.close()

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
-from obsplatform import env
+from audit.verify import CHUNK
 from tests.browser.chromium import chromium_path
+from tests.browser.conftest import Workers
 from tests.browser.test_desk import agent, chromium, page
 from tests.conftest import make_event
 
@@ -70,18 +72,13 @@ def send(installation: dict[str, Any], event: dict[str, Any]) -> None:
             raise
 
 
-@pytest.fixture
-def worker(installation: dict[str, Any]) -> Iterator[psycopg.Connection[Any]]:
-    """Connect as the worker, who says how far a run is."""
-    url = env.installation(installation["data"])["database_worker_url"]
-    with psycopg.connect(url, autocommit=True) as connection:
-        yield connection
-
-
 def test_progress_is_followed_without_reload_told_aloud_and_cancelled(
     page: Page, installation: dict[str, Any], agent: str, worker: psycopg.Connection[Any]
 ) -> None:
-    """A run is over in a moment here, so the test is the worker of one and takes its time."""
+    """A run is over in a moment here, so the test is the worker of one and takes its time.
+
+    Real workers in the middle of a real run: the tests that resume one.
+    """
     begun = worker.execute(
         """
         INSERT INTO audit_verification
@@ -114,6 +111,61 @@ def test_progress_is_followed_without_reload_told_aloud_and_cancelled(
 
     expect(page.locator(".obs-sentence")).to_contain_text("Cancelled by")
     expect(page.get_by_role("button", name="Resume the run")).to_be_visible()
+
+
+def begin_run(page: Page, installation: dict[str, Any], workers: Workers) -> int:
+    """Ask for a verification by its button and return its number; no worker reads yet."""
+    page.goto(f"{installation['url']}/admin/audit/ledger/{installation['ledger']}/change/")
+    workers.let_none_read()
+    page.get_by_role("button", name="Verify").click()
+    page.wait_for_url("**/admin/audit/verification/*/change/")
+    return int(urlsplit(page.url).path.split("/")[-3])
+
+
+def expect_the_rest_is_checked(page: Page, size: int) -> None:
+    """Follow a resumed run to its result: the whole ledger, in two attempts."""
+    expect(page.locator(".obs-sentence")).to_contain_text("Intact", timeout=60_000)
+    facts = page.locator(".obs-fields")
+    expect(facts.get_by_text("by hand")).to_be_visible()
+    expect(facts.locator("div", has=page.get_by_text("Attempts", exact=True))).to_contain_text("2")
+    checked = facts.locator("div", has=page.get_by_text("Checked", exact=True)).inner_text()
+    assert int(re.sub(r"\D", "", checked)) >= size
+
+
+def test_a_run_cancelled_in_the_middle_is_resumed_and_ends_with_its_result(
+    page: Page, installation: dict[str, Any], long_ledger: str, workers: Workers
+) -> None:
+    run_id = begin_run(page, installation, workers)
+    workers.stop_in_the_middle(run_id)
+    expect(page.locator("#run-percent")).to_have_text(re.compile(r"[1-9]\d? %"))
+
+    page.get_by_role("button", name="Cancel the run").click()
+    expect(page.locator(".obs-sentence")).to_contain_text("Cancelled by")
+    expect(page.get_by_text(f"It was about to check #{CHUNK:,} of")).to_be_visible()
+    workers.go_on()
+    page.get_by_role("button", name="Resume the run").click()
+
+    expect_the_rest_is_checked(page, CHUNK)
+
+
+def test_a_run_whose_worker_was_killed_is_resumed_and_ends_with_its_result(
+    page: Page,
+    installation: dict[str, Any],
+    long_ledger: str,
+    workers: Workers,
+    worker: psycopg.Connection[Any],
+) -> None:
+    """That it has been silent for long is written into its row, so that no test waits for it."""
+    run_id = begin_run(page, installation, workers)
+    workers.stop_in_the_middle(run_id, by=signal.SIGKILL)
+    worker.execute(
+        "UPDATE audit_verification SET seen_at = now() - interval '31 s' WHERE id = %s", (run_id,)
+    )
+    expect(page.locator(".obs-sentence")).to_contain_text("Stalled", timeout=10_000)
+
+    page.get_by_role("button", name="Resume the run").click()
+
+    expect_the_rest_is_checked(page, CHUNK)
 
 
 def test_what_is_in_quarantine_is_compared_and_resolved_with_a_note(

@@ -94,4 +94,8 @@ def tell(struck: Struck, attempts: Sequence[Attempt]) -> str:
 def _spread(what: str, seconds: Sequence[float]) -> str:
     if not seconds:
         return ""
-    return f"{what} p50 {statistics.median(seconds):.2f} s, max {max(seconds):.2f} s"
+    ordered = sorted(seconds)
+    p99 = ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
+    return (
+        f"{what} p50 {statistics.median(seconds):.2f} s, p99 {p99:.2f} s, max {ordered[-1]:.2f} s"
+    )

@@ -144,6 +144,35 @@ class Target:
             ).fetchone()
         return found is None
 
+    def signed_size(self) -> int:
+        """Return the size of this ledger's newest checkpoint."""
+        with self.superuser() as connection:
+            ((size,),) = connection.execute(
+                """
+                SELECT coalesce(max(c.size), 0)
+                FROM audit_checkpoint AS c
+                JOIN audit_ledger AS l ON l.id = c.ledger_id
+                WHERE l.name = %s
+                """,
+                [self.ledger],
+            ).fetchall()
+        return int(size)
+
+    def is_sealed(self) -> bool:
+        """Tell whether a checkpoint covers all of this ledger."""
+        with self.superuser() as connection:
+            found = connection.execute(
+                """
+                SELECT 1
+                FROM audit_ledger AS l
+                JOIN audit_head AS h ON h.ledger_id = l.id
+                JOIN audit_checkpoint AS c ON c.ledger_id = l.id AND c.size = h.size
+                WHERE l.name = %s
+                """,
+                [self.ledger],
+            ).fetchone()
+        return found is not None
+
     def has_chained(self, event_id: str) -> bool:
         """Tell whether the event has a place in a chain; False too while the database is away."""
         try:

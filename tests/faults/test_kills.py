@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from obsplatform.processes import Mark
 from tests.faults import storm
 from tests.faults.conditions import assert_nothing_was_lost
 from tests.faults.load import Agent, Load, seeded_event
@@ -109,6 +110,47 @@ def test_killing_the_writers_loses_nothing_and_chains_nothing_twice(
         "append loop": (1, lambda: target.any_of("append")),
     }
     _endure(target, agent, victims, rounds=rounds, chance=chance, tell=tell)
+
+
+def test_killing_the_sealer_never_makes_two_histories(
+    target: Target,
+    agent: Agent,
+    chance: random.Random,
+    rounds: int,
+    tell: Callable[[str], None],
+) -> None:
+    with Load(target.url, target.key, chance=chance) as load:
+        for _ in range(rounds):
+            if chance.random() < 0.7:  # else while it starts
+                before = target.signed_size()
+                eventually(
+                    lambda before=before: target.signed_size() > before,  # type: ignore[misc]
+                    what="another checkpoint",
+                    within=storm.CHAINED_SECONDS,
+                )
+            time.sleep(chance.uniform(0, 1.2))  # it signs each second
+            (sealer,) = _wait_for(lambda: target.any_of("seal"))
+            kill(sealer)
+
+    attempts = load.attempts + agent.attempts
+    sealed = eventually(target.is_sealed, what="all is sealed", within=storm.CHAINED_SECONDS)
+    found = assert_nothing_was_lost(target, attempts)
+    assert found.checkpoints > 0
+    tell(
+        f"{rounds} sealer; {found.checkpoints} checkpoints, each with its tree's root; all sealed "
+        f"{sealed:.2f} s after; {storm.tell(storm.Struck(), attempts)}"
+    )
+
+
+def _wait_for(find: Callable[[], list[Mark]]) -> list[Mark]:
+    found: list[Mark] = []
+
+    def any_runs() -> bool:
+        found[:] = find()
+        return bool(found)
+
+    eventually(any_runs, what="it runs", within=storm.CHAINED_SECONDS)
+    return found
 
 
 def test_cutting_the_writers_connections_mid_transaction_loses_nothing(

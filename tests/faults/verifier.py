@@ -7,6 +7,7 @@ cannot hide itself here. Says nothing about who was promised what: conditions.py
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -42,6 +43,9 @@ class Verified:
 
     size: int = 0
     head: str = "0" * 64
+    leaves: list[bytes] = field(default_factory=list)
+    checkpoints: int = 0
+    """Signed checkpoints, each with the root of the tree at its size."""
     entries: dict[tuple[str, str], Place] = field(default_factory=dict)
     quarantine: dict[tuple[str, str], Place] = field(default_factory=dict)
 
@@ -72,6 +76,7 @@ def verify(connection: psycopg.Connection[Any], ledger: str) -> Verified:
             is_sealed = b'"personal":' in event
             place = Place(seq=None, event_sha256=sha256(event).hexdigest(), is_sealed=is_sealed)
             found.quarantine[event_id, digest.hex()] = place
+        _check_tree(connection, ledger_id, found)
     return found
 
 
@@ -112,3 +117,49 @@ def _continue(
     assert (event_id, digest.hex()) not in found.entries, f"{at}: the event stands twice"
     found.entries[event_id, digest.hex()] = place
     found.size, found.head = seq + 1, leaf
+    found.leaves.append(bytes(stored_hash))
+
+
+def _check_tree(connection: psycopg.Connection[Any], ledger_id: int, found: Verified) -> None:
+    """Check every full tile, and every checkpoint's root, against the entries' hashes."""
+    for index, hashes in connection.execute(
+        "SELECT index, hashes FROM audit_tile WHERE ledger_id = %s AND level = 0 ORDER BY index",
+        [ledger_id],
+    ).fetchall():
+        due = b"".join(found.leaves[256 * index : 256 * index + 256])
+        assert hashes == due, f"tile/0/{index} is not that of the entries"
+    signed = connection.execute(
+        "SELECT size, root, note FROM audit_checkpoint WHERE ledger_id = %s ORDER BY size",
+        [ledger_id],
+    ).fetchall()
+    peaks: list[tuple[int, bytes]] = []
+    leaves = iter(found.leaves)
+    reached = 0
+    for size, root, note in signed:
+        assert size <= found.size, f"a checkpoint of {size} over {found.size} entries"
+        for leaf in leaves if size > reached else ():
+            _push(peaks, leaf)
+            reached += 1
+            if reached == size:
+                break
+        due = _root(peaks)
+        assert root == due, f"the checkpoint of size {size} names another root"
+        said = note.decode().split("\n")[1:3]
+        assert said == [str(size), b64encode(due).decode()], f"the note of size {size} says {said}"
+        found.checkpoints += 1
+
+
+def _push(peaks: list[tuple[int, bytes]], leaf: bytes) -> None:
+    """Add a leaf to the roots of the perfect trees so far, the largest first (RFC 6962)."""
+    height, right = 0, leaf
+    while peaks and peaks[-1][0] == height:
+        _, left = peaks.pop()
+        height, right = height + 1, sha256(b"\1" + left + right).digest()
+    peaks.append((height, right))
+
+
+def _root(peaks: list[tuple[int, bytes]]) -> bytes:
+    root = peaks[-1][1]
+    for _, left in reversed(peaks[:-1]):
+        root = sha256(b"\1" + left + root).digest()
+    return root

@@ -1,0 +1,121 @@
+"""An installation made by the code before the newest migration goes on with this code.
+
+A migration on main is never edited, and none may lose, change or unprove what an older version
+has chained. So the older code itself makes an installation here, from the history of this very
+checkout, and this code takes it over.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import tarfile
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import make_event
+from tests.installation import ROOT, data_folder, started
+
+PORT = 18_900
+COMMITS = 2
+ENTRIES = 700  # more than two tiles of 256
+
+
+def git(*arguments: str) -> bytes:
+    return subprocess.run(
+        ["git", *arguments], cwd=ROOT, check=True, capture_output=True, timeout=60
+    ).stdout
+
+
+def commits_before_new_migrations() -> list[str]:
+    """Return the newest commits that lack a migration which is here now, committed or not.
+
+    Two of them: what came right before the newest migration, and before the ones before it.
+    """
+    here = {str(each.relative_to(ROOT)) for each in ROOT.glob("*/migrations/0*.py")}
+    found: list[str] = []
+    try:
+        history = git("log", "--first-parent", "--format=%H", "--", "*/migrations/0*.py")
+        for commit in ["HEAD", *(f"{each}^" for each in history.decode().split())]:
+            there = set(git("ls-tree", "-r", "--name-only", commit).decode().splitlines())
+            if not here <= there:
+                found.append(git("rev-parse", commit).decode().strip())
+                here &= there
+            if len(found) == COMMITS:
+                break
+    except (subprocess.CalledProcessError, FileNotFoundError) as error:
+        pytest.skip(f"needs git and the history of this checkout: {error}")
+    assert found, "every commit has every migration"
+    return found
+
+
+@pytest.fixture(params=range(COMMITS))
+def older_code(request: pytest.FixtureRequest) -> Iterator[Path]:
+    commits = commits_before_new_migrations()
+    if request.param >= len(commits):
+        pytest.skip("the history of this checkout has no earlier migration")
+    archive = git("archive", commits[request.param])
+    with tempfile.TemporaryDirectory(prefix="obs-older-") as folder:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+            files.extractall(folder, filter="data")
+        yield Path(folder)
+
+
+def post(ready: dict[str, Any], events: list[dict[str, Any]], *, wait: str) -> dict[str, Any]:
+    request = urllib.request.Request(
+        f"{ready['url']}/api/v1/events?wait={wait}",
+        data=json.dumps(events).encode(),
+        headers={"Authorization": f"Bearer {ready['key']}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+def verified(ready: dict[str, Any]) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "verifychain", "--json"],
+        cwd=ROOT,
+        env=ready["environment"],
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert done.returncode == {"intact": 0, "tampered": 1, "not_proven": 3}[found["result"]]
+    return found
+
+
+@pytest.mark.timeout(400)
+def test_what_older_code_has_chained_is_kept_verified_and_sealed_by_this_code(
+    older_code: Path,
+) -> None:
+    with data_folder() as data:
+        with started(data, code=older_code, port=PORT) as before:
+            events = [make_event(personal={"name": "Carol"}) for _ in range(ENTRIES)]
+            kept = post(before, events, wait="chained")["receipts"]
+
+        with started(data, port=PORT) as after:
+            again = post(after, events, wait="chained")
+            (new,) = post(after, [make_event()], wait="sealed")["receipts"]
+            report = verified(after)
+
+    assert [each["state"] for each in kept] == ["chained"] * ENTRIES
+    assert (after["user"], after["password"], after["key"]) == (
+        before["user"],
+        before["password"],
+        before["key"],
+    )
+    assert again["duplicate"] == ENTRIES
+    assert [each["hash"] for each in again["receipts"]] == [each["hash"] for each in kept]
+    assert new["state"] == "sealed"
+    assert new["seq"] >= ENTRIES
+    assert (report["result"], report["broken"]) == ("intact", 0)
+    assert report["checked"] > ENTRIES
