@@ -22,6 +22,7 @@ SCRIPTS: tuple[tuple[str, ...], ...] = (
     ("append_vs_copy",),
     ("verify",),
     ("pages",),
+    ("bundle",),
     ("peers",),
 )
 LARGE: tuple[str, ...] = ("ingest", "--large")

@@ -66,15 +66,20 @@ def _folder() -> Iterator[Path]:
 
 
 @contextmanager
-def installation(*, port: int = 18_600, **settings: str) -> Iterator[Installation]:
-    """Run a whole installation in a folder of its own. `settings` are variables for it."""
+def installation(
+    *, port: int = 18_600, code: Path = ROOT, **settings: str
+) -> Iterator[Installation]:
+    """Run a whole installation in a folder of its own, by the code of this checkout or another.
+
+    `settings` are variables for it.
+    """
     with _folder() as data:
         log = data / "up.log"
         environment = clean_environment(OBS_DATA=str(data), OBS_LOG_LEVEL="WARNING", **settings)
         with log.open("wb") as out:
             process = subprocess.Popen(
                 [sys.executable, "manage.py", "up", "--port", str(port)],
-                cwd=ROOT,
+                cwd=code,
                 env=environment,
                 stdout=out,
                 stderr=out,

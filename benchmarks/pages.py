@@ -1,17 +1,22 @@
 """Measure what a page costs as the ledger grows, in time and in queries.
 
-The same ledger is asked at a small size and at a large one; between, it is only appended to. Each
-page is asked by a person's session through Django's own client, so template and middleware count
-and the network does not. Targets: at the large size a page takes at most 1.3 times what it takes
-at the small one, p95 at most 300 ms, at most 12 queries.
+The same ledger is asked at a small size and at a large one; between, it is only appended to, and
+the runs of verification and held events that people see grow along. Each page is asked by a
+person's session through Django's own client, so template and middleware count and the network does
+not. Targets: at the large size a page takes at most 1.3 times what it takes at the small one, p95
+at most 300 ms, at most 12 queries.
 """
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+from uuid import UUID
 
 import psycopg
 
@@ -27,6 +32,10 @@ if TYPE_CHECKING:  # Django's models are read only once it is set up
 MOST_RATIO = 1.3
 MOST_MS = 300
 MOST_QUERIES = 12
+LEAST_ROWS = 60
+"""Rows that every list has at least: more than two pages."""
+CHECKED = 10
+"""Entries that a run of verification checks here."""
 WARM = 5
 """Requests whose time is not counted: the first ones read templates and catalogues."""
 
@@ -93,15 +102,89 @@ def _grow(connection: psycopg.Connection, ledger: Ledger, size: int) -> None:
         )
         append_pending(ledger.id)
     catch_up_all(ledger.id)
-    connection.execute("VACUUM ANALYZE audit_entry, audit_eventkey, audit_inbox")
+    _add_work(connection, ledger, size)
+    connection.execute(
+        "VACUUM ANALYZE audit_entry, audit_eventkey, audit_inbox, audit_agent, audit_agentday,"
+        " audit_verification, audit_quarantine"
+    )
+
+
+def _add_work(connection: psycopg.Connection, ledger: Ledger, size: int) -> None:
+    """Add what waits for people: runs of verification and held events, more of them as it grows.
+
+    Lists are longer than a page at both sizes, so that both draw full ones. A run checks the newest
+    entries alone, so that a thousand of them take no hour.
+    """
+    from audit.append import append_pending
+    from audit.models import Agent, Quarantine, Verification
+    from audit.runs import run_verification
+
+    wanted = max(LEAST_ROWS, size // 1000)
+    say(f"adding runs and held events, up to {wanted:,} of each")
+    if Agent.objects.filter(ledger=ledger).count() < LEAST_ROWS:
+        seed.put(connection, ledger.id, [_of_many_agents()])
+        append_pending(ledger.id)
+    held = Quarantine.objects.filter(ledger=ledger).count()
+    seed.put(connection, ledger.id, _ids_used_twice(connection, ledger, first=held, last=wanted))
+    append_pending(ledger.id)
+    assert Quarantine.objects.filter(ledger=ledger).count() == wanted, "each of them is held"
+    for _ in range(wanted - Verification.objects.filter(ledger=ledger).count()):
+        run_verification(ledger, kind="manual", requested_by="auditor", from_seq=size - CHECKED)
+    append_pending(ledger.id)  # each run left an entry
+
+
+def _of_many_agents() -> sample.Post:
+    """Return a POST with one event of each of many agents."""
+    template = sample.as_stored()[0]
+    agent = json.loads(template.under(b""))["agent"]["id"].encode()
+    ids = sample.fresh_ids(LEAST_ROWS)
+    events = [
+        template.under(one).replace(b'"%b"' % agent, b'"%b-%d"' % (agent, number))
+        for number, one in enumerate(ids)
+    ]
+    return _post(ids, events)
+
+
+def _ids_used_twice(
+    connection: psycopg.Connection, ledger: Ledger, *, first: int, last: int
+) -> list[sample.Post]:
+    """Return POSTs whose events carry ids of chained entries and say something else."""
+    found = connection.execute(
+        """
+        SELECT event_id::text
+        FROM audit_eventkey
+        WHERE ledger_id = %s
+          AND seq >= %s
+          AND seq < %s
+        ORDER BY seq
+        """,
+        (ledger.id, first, last),
+    )
+    template = sample.as_stored()[0]
+    ids = [one.encode() for (one,) in found]
+    other = [
+        template.under(one).replace(b'"outcome":"success"', b'"outcome":"failure"') for one in ids
+    ]
+    return [_post([one], [event]) for one, event in zip(ids, other, strict=True)]
+
+
+def _post(ids: list[bytes], events: list[bytes]) -> sample.Post:
+    return sample.Post(
+        event_ids=[UUID(one.decode()) for one in ids],
+        digests=b"".join(sha256(event).digest() for event in events),
+        events=b"\n".join(events),
+    )
 
 
 def _pages(ledger: Ledger) -> Mapping[str, str]:
     """Return each page by name; values of filters are taken from an entry in the middle."""
-    from audit.models import Entry, Head
+    from audit.models import Agent, Entry, Head, Quarantine, Verification
 
     size = Head.objects.get(ledger=ledger).size
     middle = Entry.objects.get(ledger=ledger, seq=size // 2)
+    agent = Agent.objects.filter(ledger=ledger).order_by("-entries")[0]
+    held = Quarantine.objects.filter(ledger=ledger).order_by("id")[0]
+    run = Verification.objects.filter(ledger=ledger).order_by("id")[0]
     entries = "/admin/audit/entry/"
     return {
         "front page": "/admin/",
@@ -114,6 +197,15 @@ def _pages(ledger: Ledger) -> Mapping[str, str]:
         "entries of a run": f"{entries}?run={middle.run_id}",
         "entries since a moment": f"{entries}?from={middle.occurred_at:%Y-%m-%dT%H:%M:%SZ}",
         "one entry": f"{entries}{middle.hash}/change/",
+        "Ledgers": "/admin/audit/ledger/",
+        "one ledger": f"/admin/audit/ledger/{ledger.name}/change/",
+        "Agents": "/admin/audit/agent/",
+        "one agent": f"/admin/audit/agent/{ledger.name}/?{urlencode({'id': agent.agent_id})}",
+        "Quarantine": "/admin/audit/quarantine/",
+        "one quarantined event": f"/admin/audit/quarantine/{held.id}/change/",
+        "Verifications": "/admin/audit/verification/",
+        "every run of verification": "/admin/audit/verification/?show=all",
+        "one verification": f"/admin/audit/verification/{run.id}/change/",
     }
 
 
