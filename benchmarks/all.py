@@ -70,10 +70,13 @@ def _run(script: tuple[str, ...]) -> Findings | str:
     if ended.returncode != 0:
         say(ended.stderr)
         sys.exit(ended.returncode)
-    said = json.loads(ended.stdout)
-    return Findings(
+    lines = ended.stdout.splitlines()
+    said = json.loads("\n".join(lines[lines.index("{") :]))  # lines of a log may stand before it
+    found = Findings(
         question=said["question"], figures=[Figure(**figure) for figure in said["figures"]]
     )
+    say(found.table())  # so that a later script that fails takes nothing along
+    return found
 
 
 def _plain(found: Findings) -> dict[str, Any]:

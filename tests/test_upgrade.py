@@ -24,7 +24,7 @@ from tests.conftest import make_event
 from tests.installation import ROOT, data_folder, started
 
 PORT = 18_900
-COMMITS = 2
+COMMITS = 3
 ENTRIES = 700  # more than two tiles of 256
 
 
@@ -37,7 +37,7 @@ def git(*arguments: str) -> bytes:
 def commits_before_new_migrations() -> list[str]:
     """Return the newest commits that lack a migration which is here now, committed or not.
 
-    Two of them: what came right before the newest migration, and before the ones before it.
+    The first came right before the newest migration, the next before the ones before it.
     """
     here = {str(each.relative_to(ROOT)) for each in ROOT.glob("*/migrations/0*.py")}
     found: list[str] = []
