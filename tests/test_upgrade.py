@@ -99,7 +99,8 @@ def test_what_older_code_has_chained_is_kept_verified_and_sealed_by_this_code(
 ) -> None:
     with data_folder() as data:
         with started(data, code=older_code, port=PORT) as before:
-            events = [make_event(personal={"name": "Carol"}) for _ in range(ENTRIES)]
+            who = {"personal": {"name": "Carol"}, "data": {"subject_ids": ["carol"]}}
+            events = [make_event(**who) for _ in range(ENTRIES)]
             kept = post(before, events, wait="chained")["receipts"]
 
         with started(data, port=PORT) as after:
