@@ -43,6 +43,7 @@ SAMPLE = 1000
 GRACE = 2.0
 """Seconds that a run waits for a Celery worker before the append loop takes it."""
 
+_LARGEST = 2**53 - 1  # what an event may hold as a number; a forged seq may be larger
 _SAY_EVERY = 1.0  # seconds between two notes of how far a run is
 _RESUMED = ("manual", "nightly")  # the others come again by themselves within a minute
 _OUTCOMES: dict[Result, str] = {
@@ -498,7 +499,12 @@ def _is_news(ledger: Ledger, report: Report, run_id: int) -> bool:
 
 def _leave_entry(report: Report, run: Run) -> None:
     is_broken = report.result == "tampered"
-    blocks: dict[str, Any] = {"integrity": {"from_seq": report.from_seq, "to_seq": report.to_seq}}
+    blocks: dict[str, Any] = {
+        "integrity": {
+            "from_seq": min(report.from_seq, _LARGEST),
+            "to_seq": min(report.to_seq, _LARGEST),
+        }
+    }
     if is_broken:
         blocks["error"] = {
             "type": "chain_broken",
@@ -513,7 +519,11 @@ def _leave_entry(report: Report, run: Run) -> None:
     if run.requested_by:
         details["requested_by"] = run.requested_by
     if report.first is not None:
-        details |= {"seq": report.first.seq, "field": report.first.field}
+        seq = report.first.seq
+        details |= {
+            "seq": seq if abs(seq) <= _LARGEST else str(seq),
+            "field": report.first.field,
+        }
     receive_own(
         run.ledger,
         "audit.chain_broken" if is_broken else "audit.chain_verified",

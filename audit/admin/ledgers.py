@@ -56,7 +56,8 @@ class LedgerAdmin(ReadOnlyModelAdmin):
     def list_page(self, request: HttpRequest) -> HttpResponse:
         """Show every ledger with its state."""
         now = timezone.now()
-        states = ledger_states()
+        # Beyond the most that a list shows, the one that the address names is there all the same.
+        states = ledger_states(also=request.GET.get("ledger", ""))
         known = facts.ledger_facts([one.id for one in states])
         lines = [
             LedgerLine(state=one, facts=known[one.id], lag_seconds=known[one.id].lag_seconds(now))

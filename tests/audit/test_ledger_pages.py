@@ -73,7 +73,7 @@ def test_the_list_has_every_ledger_and_its_word(auditor: Client, ledger: Ledger)
     chain(ledger, [make_event()])
     verified(ledger, start=0, end=1, result="tampered", bad=(0, "hash"))
 
-    page = get(auditor, LEDGERS)
+    page = get(auditor, f"{LEDGERS}?ledger={ledger.name}")  # other tests' are there too
 
     row = page.split(f">{ledger.name}<")[1].split("</tr>")[0]
     assert "tampered" in row

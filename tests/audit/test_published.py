@@ -84,7 +84,7 @@ class Desk:
         return text_of(found)
 
     def line(self) -> str:
-        page = get(self._client, "/admin/audit/ledger/")
+        page = get(self._client, f"/admin/audit/ledger/?ledger={self._ledger.name}")
         return text_of(page.split(f">{self._ledger.name}<")[1].split("</tr>")[0])
 
     def front(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from audit.append import append_pending
-from audit.models import Ledger, Verification
+from audit.models import Inbox, Ledger, Verification
 from audit.runs import run_verification, verify_new, verify_sample
 from audit.seal import seal
 from audit.signer import make_key
@@ -272,3 +272,25 @@ def test_a_ledger_whose_checkpoints_are_gone_is_not_proven_until_a_run_can_prove
 def report_id(ledger: Ledger, number: int) -> int:
     runs_so_far = Verification.objects.filter(ledger=ledger).order_by("id")
     return runs_so_far[number - 1].id
+
+
+def test_a_forged_seq_larger_than_a_number_may_be_is_told_all_the_same(
+    five: Ledger, superuser: Connection
+) -> None:
+    forged = 2**62
+    with tampering(superuser):
+        superuser.execute(
+            "UPDATE audit_eventkey SET seq = %s WHERE ledger_id = %s AND seq = 4", (forged, five.id)
+        )
+        superuser.execute(
+            "UPDATE audit_entry SET seq = %s WHERE ledger_id = %s AND seq = 4", (forged, five.id)
+        )
+        superuser.execute(
+            "UPDATE audit_head SET size = %s WHERE ledger_id = %s", (forged + 1, five.id)
+        )
+
+    report = run_verification(five, kind="nightly")
+
+    assert report.result == "tampered"
+    (waiting,) = Inbox.objects.filter(ledger=five)
+    assert b"audit.chain_broken" in bytes(waiting.events)
