@@ -153,6 +153,8 @@ def _strips() -> list[tuple[str, LedgerState]]:
             _ledger(contradicting_anchors=("file",), failing_anchors=("webhook",)),
         ),
         ("restored", _ledger(**behind)),
+        ("not proven any more", _ledger(**unproven, doubt_id=47)),
+        ("ended", _ledger(is_read_only=True, succeeded_by="acme.prod.2")),
         ("empty", _ledger(**unproven, size=0, newest_at=None, verified_at=None)),
         (
             "read-only, much waiting",
