@@ -136,6 +136,7 @@ def _strips() -> list[tuple[str, LedgerState]]:
         "sealed_size": 1_200_000,
         "is_read_only": True,
     }
+    nothing = unproven | {"size": 0, "newest_at": None, "verified_at": None, "sealed_size": 0}
     broken = {"result": "tampered", "bad_seq": 812, "bad_field": "hash", "intact_to": 812}
     return [
         ("intact", _ledger()),
@@ -155,7 +156,7 @@ def _strips() -> list[tuple[str, LedgerState]]:
         ("restored", _ledger(**behind)),
         ("not proven any more", _ledger(**unproven, doubt_id=47)),
         ("ended", _ledger(is_read_only=True, succeeded_by="acme.prod.2")),
-        ("empty", _ledger(**unproven, size=0, newest_at=None, verified_at=None)),
+        ("empty", _ledger(**nothing)),
         (
             "read-only, much waiting",
             _ledger(is_read_only=True, waiting=90_000, waiting_is_exact=False),
