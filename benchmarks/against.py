@@ -10,12 +10,12 @@ from __future__ import annotations
 import io
 import statistics
 import subprocess
-import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zipfile import ZipFile
 
 import psycopg
 
@@ -60,11 +60,11 @@ def measure(commit: str, events: int, rounds: int) -> Findings:
 @contextmanager
 def _code_of(commit: str) -> Iterator[Path]:
     archive = subprocess.run(
-        ["git", "archive", commit], cwd=ROOT, check=True, capture_output=True
+        ["git", "archive", "--format=zip", commit], cwd=ROOT, check=True, capture_output=True
     ).stdout
     with tempfile.TemporaryDirectory(prefix="obs-against-") as folder:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-            files.extractall(folder, filter="data")
+        with ZipFile(io.BytesIO(archive)) as files:
+            files.extractall(folder)
         yield Path(folder)
 
 
