@@ -35,6 +35,8 @@ from audit.api_answers import (
     answer_json,
     grant_of,
     not_found,
+    pruned,
+    purge_item,
     unreadable,
     wrong_ledger,
 )
@@ -49,9 +51,11 @@ from audit.errors import (
     TilesMissing,
     TooManyExports,
 )
+from audit.kept import kept_entries, pruned_entry
 from audit.ledger.record import format_time
 from audit.models import Entry, Head, Sealing
 from audit.problems import as_json, problem
+from audit.pruned import minimum_index
 from audit.query import (
     LIST_SECONDS,
     EntryFilter,
@@ -98,15 +102,25 @@ class EntryPage(Schema):
     next: str | None = Field(description="Pass it as `after` for the next page; null on the last.")
 
 
+class PurgeItem(Schema):
+    """A purge: what two people let go."""
+
+    from_: Seq = Field(alias="from", description="The first seq that went.")
+    to: Seq = Field(description="One past the last, which became the minimum index.")
+    at: str = Field(description="When it began.")
+    approvers: list[str] = Field(description="The two people who approved it.")
+
+
 class EventState(Schema):
     """What has become of an event."""
 
     id: UUID
     ledger: str
-    state: Literal["received", "chained", "sealed", "quarantined"]
+    state: Literal["received", "chained", "sealed", "pruned", "quarantined"]
     seq: Seq | None
     hash: Hash | None
     reason: str | None = Field(description="Why it is in quarantine.")
+    purge: PurgeItem | None = Field(description="What took its entry, when that is pruned.")
 
 
 class LedgerItem(Schema):
@@ -116,6 +130,9 @@ class LedgerItem(Schema):
     size: int = Field(description="Entries in the chain: one more than the newest seq.")
     hash: Hash = Field(description="The hash of the newest entry; 64 zeros for an empty ledger.")
     received_at: str | None = Field(description="When the newest entry was received.")
+    minimum_index: int = Field(
+        description="The lowest seq that is kept: what lies below was pruned; 0 when nothing was."
+    )
 
 
 class LedgerPage(Schema):
@@ -162,6 +179,8 @@ class ReadingApi(NinjaAPI):
         paths[exports]["post"]["responses"] |= openapi.export_problems()
         paths[f"{exports}/{{id}}/file"]["get"] |= openapi.export_file()
         paths["/api/v1/entries/{ledger}/{seq}/proof"]["get"]["responses"] |= openapi.proof_file()
+        entry = paths["/api/v1/entries/{ledger}/{seq}"]["get"]["responses"]
+        entry |= openapi.pruned_problem()
         growth = paths["/api/v1/ledgers/{name}/consistency"]["get"]["responses"]
         growth |= openapi.proof_problems()
         document["components"]["schemas"].update(openapi.schemas())
@@ -303,11 +322,11 @@ def entry_by_hash(
 ) -> HttpResponse:
     """Read the entry of the key's ledger that has this hash."""
     grant = grant_of(request)
-    rows = Entry.objects.filter(ledger_id=grant.ledger_id, hash=hash.lower())
+    rows = kept_entries(grant.ledger_id).filter(hash=hash.lower())
     entry = rows.order_by("seq").first()
-    return (
-        not_found("No entry of this ledger has this hash.") if entry is None else _one(entry, grant)
-    )
+    if entry is None:
+        return not_found("The ledger keeps no entry of this hash; one that was pruned is by seq.")
+    return _one(entry, grant)
 
 
 @_entries.get(
@@ -320,6 +339,9 @@ def entry_at(
     grant = grant_of(request)
     if ledger != grant.ledger_name:
         return wrong_ledger(grant)
+    gone = pruned_entry(grant.ledger_id, seq)
+    if gone is not None:
+        return pruned(gone)
     entry = Entry.objects.filter(ledger_id=grant.ledger_id, seq=seq).first()
     if entry is None:
         return not_found(f"The ledger has no entry {seq}; seqs begin at 0.")
@@ -330,10 +352,17 @@ def entry_at(
 
 
 @_events.get(
-    "/events/{id}", response=EventState, tags=["events"], summary="Ask what became of an event"
+    "/events/{id}",
+    response=EventState,
+    by_alias=True,
+    tags=["events"],
+    summary="Ask what became of an event",
 )
 def event_state(request: HttpRequest, id: UUID) -> HttpResponse:
-    """Say whether the event is received (durable, waiting), chained, sealed or quarantined."""
+    """Say whether the event is received (durable, waiting), chained, sealed or quarantined.
+
+    Of one whose entry is pruned, what took it: its id stays taken.
+    """
     grant = grant_of(request)
     with time_limit(LIST_SECONDS):
         found = whereis(id, ledger_id=grant.ledger_id)
@@ -347,6 +376,7 @@ def event_state(request: HttpRequest, id: UUID) -> HttpResponse:
             "seq": found.seq,
             "hash": found.hash,
             "reason": found.reason,
+            "purge": purge_item(found.pruned) if found.pruned is not None else None,
         }
     )
 
@@ -364,6 +394,7 @@ def list_ledgers(request: HttpRequest) -> HttpResponse:
         "size": head.size,
         "hash": head.hash,
         "received_at": format_time(newest.received_at) if newest else None,
+        "minimum_index": minimum_index(grant.ledger_id),
     }
     return answer_json({"items": [shown], "next": None})
 

@@ -13,6 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from pydantic import Field
 
 from audit.auth import KeyGrant
+from audit.kept import PrunedEntry
+from audit.ledger.record import format_time
 from audit.problems import problem
 
 MOST_SEQ = 2**63 - 1
@@ -44,6 +46,22 @@ def unreadable(errors: Mapping[str, str]) -> HttpResponse:
 def wrong_ledger(grant: KeyGrant) -> HttpResponse:
     """Answer 403: the key is another ledger's."""
     return problem(403, "wrong-ledger", detail=f"This key reads the ledger {grant.ledger_name}.")
+
+
+def pruned(what: PrunedEntry) -> HttpResponse:
+    """Answer 410: the entry was there and was pruned; by whom, and what still proves it."""
+    said = "Its record is gone; its proof, with its hash, is still given."
+    return problem(410, "pruned", detail=f"{what} {said}", purge=purge_item(what))
+
+
+def purge_item(what: PrunedEntry) -> dict[str, Any]:
+    """Return the purge that took an entry, as the API shows it."""
+    return {
+        "from": what.from_seq,
+        "to": what.to_seq,
+        "at": format_time(what.pruned_at),
+        "approvers": list(what.approvers),
+    }
 
 
 def not_found(what: str) -> HttpResponse:

@@ -32,10 +32,11 @@ from audit.appendstats import reason_of, record_append, record_failure
 from audit.database import raw_connection, raw_cursor, rows
 from audit.errors import TilesMissing
 from audit.ledger.columns import columns_of_event, columns_of_source, parse_time
-from audit.ledger.record import format_time, link
+from audit.ledger.record import event_of, format_time, link
 from audit.ledger.tiles import Edge, grow
 from audit.models import Quarantine
 from audit.quarantine import CONFLICT, Misfit, quarantine
+from audit.subjects import erased_keys, personal_key
 from audit.tree import load_edge, write_tiles
 
 log = structlog.get_logger(__name__)
@@ -97,6 +98,24 @@ FROM unnest(%s::tid[]) AS t(row_id),
            AND event_id = u.event_id
          OFFSET 0
      ) AS k
+"""
+_TAKEN_BY = """
+SELECT u.event_id, e.record
+FROM unnest(%s::uuid[]) AS u(event_id),
+     LATERAL (
+         SELECT seq
+         FROM audit_eventkey
+         WHERE ledger_id = %s
+           AND event_id = u.event_id
+         OFFSET 0
+     ) AS k
+LEFT JOIN LATERAL (
+         SELECT record
+         FROM audit_entry
+         WHERE ledger_id = %s
+           AND seq = k.seq
+         OFFSET 0
+     ) AS e ON true
 """
 _DELETE = "DELETE FROM audit_inbox WHERE ledger_id = %s AND ctid = ANY(%s::tid[])"
 _MOVE_HEAD = "UPDATE audit_head SET size = %s, hash = %s WHERE ledger_id = %s"
@@ -352,7 +371,29 @@ def _sort(
             fresh.append(one)
         elif bytes(earlier) != one.digest:
             conflicts.append(one)
+    if conflicts:
+        conflicts = _comparable(conflicts, fresh, ledger_id)
     return fresh, conflicts, len(waiting) - len(fresh) - len(conflicts)
+
+
+def _comparable(conflicts: list[_Waiting], fresh: list[_Waiting], ledger_id: int) -> list[_Waiting]:
+    """Leave out what is a duplicate by its id alone: the first one's key was erased meanwhile.
+
+    Its digest was made with that key, so nothing tells whether this one says the same.
+    """
+    ids = {one.event_id for one in conflicts if personal_key(one.event) is not None}
+    if not ids:
+        return conflicts
+    taken: dict[UUID, bytes | None] = {one.event_id: one.event for one in fresh}
+    taken |= {
+        # None where the record was pruned: then nothing tells under which key it was.
+        event_id: None if record is None else event_of(record)
+        for event_id, record in rows(_TAKEN_BY, (list(ids), ledger_id, ledger_id))
+    }
+    keys = {event_id: personal_key(taken[event_id] or b"") for event_id in ids}
+    erased = erased_keys(ledger_id, {key for key in keys.values() if key is not None})
+    lost = {each for each in ids if taken[each] is None or keys[each] in erased}
+    return [one for one in conflicts if one.event_id not in lost or personal_key(one.event) is None]
 
 
 # --- Months ---------------------------------------------------------------------------------------

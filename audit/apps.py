@@ -13,8 +13,9 @@ class AuditConfig(AppConfig):
     verbose_name = "Evidence"
 
     def ready(self) -> None:
-        """Have `migrate` make the tiles of what was chained before there were tiles."""
+        """Have `migrate` make missing tiles and destroy erased keys that a restore brought back."""
         post_migrate.connect(_fill_tiles, sender=self)
+        post_migrate.connect(_erase_again, sender=self)
 
 
 def _fill_tiles(*, verbosity: int, **_: object) -> None:
@@ -28,3 +29,11 @@ def _fill_tiles(*, verbosity: int, **_: object) -> None:
         for now in fill_tiles(ledger):
             if verbosity:
                 print(f"  {ledger.name}: {now.entries:,} of {now.total:,} entries have tiles")  # noqa: T201
+
+
+def _erase_again(*, verbosity: int, **_: object) -> None:
+    # Here, since `up` lets the web server in right after it has migrated.
+    from audit.erasing import erase_again, has_erasures
+
+    if has_erasures() and (count := erase_again()) and verbosity:
+        print(f"  {count:,} keys of erased data subjects were back, and are destroyed again")  # noqa: T201

@@ -42,10 +42,12 @@ class AuditCollector(Collector):
             ledgers = figures.ledger_figures()
             unsealed = figures.unsealed_ages()
             anchors = figures.anchor_figures()
+            destinations = figures.destination_figures()
             sizes = self._table_sizes()
         yield from append_families(counts, failures)
         yield from ledger_families(ledgers)
         yield from anchor_families(unsealed, anchors)
+        yield from destination_families(destinations)
         yield from store_families(sizes)
 
     def _table_sizes(self) -> list[figures.TableSize]:
@@ -142,6 +144,25 @@ def anchor_families(
         ok.add_metric([each.ledger, each.sink], each.ok)
         age.add_metric([each.ledger, each.sink], each.age_seconds)
     yield from (waiting, ok, age)
+
+
+def destination_families(destinations: Iterable[figures.DestinationFigures]) -> Iterator[Metric]:
+    """Translate how far destinations are and how they do; a paused one has a lag alone."""
+    lag = GaugeMetricFamily(
+        "obs_destination_lag_entries",
+        "Entries chained that a destination has not acknowledged.",
+        labels=["destination"],
+    )
+    ok = GaugeMetricFamily(
+        "obs_destination_ok",
+        "Destination: 1 its last try was taken, 0.5 failing, 0 dead; absent while paused.",
+        labels=["destination"],
+    )
+    for each in destinations:
+        lag.add_metric([each.destination], each.lag_entries)
+        if each.ok is not None:
+            ok.add_metric([each.destination], each.ok)
+    yield from (lag, ok)
 
 
 def store_families(sizes: Iterable[figures.TableSize]) -> Iterator[Metric]:

@@ -78,6 +78,10 @@ class TilesMissing(AuditError):
         return f"{self.tile} is missing; run manage.py filltiles"
 
 
+class EntryPruned(AuditError):
+    """An entry is below the minimum index of its ledger; the text says who let it go, and when."""
+
+
 class EntriesMissing(AuditError):
     """A stretch of a ledger has fewer or more entries than seqs, so no tile can be made of it."""
 
@@ -113,6 +117,10 @@ class RecordUnreadable(AuditError):
 
 class ExportStopped(AuditError):
     """An export ended before its end: it was cancelled, or another worker has taken it."""
+
+
+class ExportOvertaken(AuditError):
+    """A purge began while an export read what it prunes, so the file has to be made again."""
 
 
 class NoCheckpoint(AuditError):
@@ -167,3 +175,72 @@ class TooManyExports(NotExported):
 
 class HeldUnusable(AuditError):
     """A file with checkpoints that somebody kept cannot be read; the text says which and why."""
+
+
+class NotErased(AuditError):
+    """An erasure cannot be asked for, confirmed or had as asked; the text says the way out.
+
+    It never holds the subject's id.
+    """
+
+
+class ErasureStopped(AuditError):
+    """An erasure ended before its end: it was cancelled, or another worker has taken it."""
+
+
+class TombstonesUnreadable(AuditError):
+    """The file of destroyed keys cannot be read; the text says which line and the way out."""
+
+
+class PolicyRefused(AuditError):
+    """A retention policy cannot be kept as asked; `field` says which part, the text the way out."""
+
+    def __init__(self, *, field: str, message: str) -> None:
+        super().__init__(field, message)
+        self.field = field
+        self.message = message
+
+    def __str__(self) -> str:
+        """Name the field and the rule."""
+        return f"{self.field}: {self.message}"
+
+
+class NotPurged(AuditError):
+    """A purge is not proposed, approved, withdrawn or done as asked; the text says why."""
+
+
+class PurgeBlocked(AuditError):
+    """Entries of an approved purge must stay after all; the text says which and why."""
+
+
+class PurgeStopped(AuditError):
+    """Work on a purge ended before its end: it was withdrawn meanwhile."""
+
+
+class CarryUnreadable(AuditError):
+    """What a projection had counted before a purge cannot be read; the text says the way out."""
+
+
+class EntriesPruned(AuditError):
+    """Entries went while somebody was reading on from them; whoever reads begins again."""
+
+
+class HoldRefused(AuditError):
+    """A legal hold cannot be applied or released as asked; `field` says which part."""
+
+    def __init__(self, *, field: str, message: str) -> None:
+        super().__init__(field, message)
+        self.field = field
+        self.message = message
+
+    def __str__(self) -> str:
+        """Name the field and the rule."""
+        return f"{self.field}: {self.message}"
+
+
+class NoSuchSubject(HoldRefused):
+    """A data subject has no living key in this ledger. Never holds the subject's id."""
+
+
+class NoLivingKey(AuditError):
+    """A data subject has no key any more, or never had one; the text never holds its id."""

@@ -18,8 +18,10 @@ from audit import bell
 from audit.database import rows
 from audit.errors import NoCheckpoint, NotExported, TooManyExports
 from audit.exportfile import KINDS, parts, path_of, remove_parts
+from audit.kept import pruned_entry
 from audit.ledger.canonical import JSONValue, canonicalise
 from audit.models import CheckpointNote, Export, Ledger
+from audit.pruned import minimum_index
 from audit.query import EntryFilter
 from audit.renderings import RENDERINGS
 
@@ -142,10 +144,11 @@ def canonical_query(asked: EntryFilter) -> str:
 def checkpoint_size(ledger: Ledger, size: int | None) -> int:
     """Return the size to export at: the newest checkpoint's, or this one if it has a checkpoint.
 
-    Raises NoCheckpoint.
+    Raises NoCheckpoint, and NotExported when all that lies below the size was pruned.
     """
     sizes = CheckpointNote.objects.filter(ledger=ledger).values_list("size", flat=True)
     newest = sizes.order_by("-size").first()
+    _check_kept(ledger, newest if size is None else size)
     if newest is None:
         raise NoCheckpoint(
             f"{ledger.name} has no checkpoint yet, so there is nothing to prove an export by. Make "
@@ -160,6 +163,19 @@ def checkpoint_size(ledger: Ledger, size: int | None) -> int:
     raise NoCheckpoint(
         f"{ledger.name} has no checkpoint of size {size:,}; the nearest are {near}. Name one of "
         "them, or none for the newest"
+    )
+
+
+def _check_kept(ledger: Ledger, size: int | None) -> None:
+    """Refuse a tree size up to which no entry is kept. Raises NotExported."""
+    minimum = minimum_index(ledger.id)
+    if size is None or not 0 < size <= minimum:
+        return
+    gone = pruned_entry(ledger.id, size - 1)
+    assert gone is not None, "what lies below the minimum index was pruned"
+    raise NotExported(
+        f"no entry of {ledger.name} below tree size {size:,} is kept: {gone} Name a size above "
+        f"{minimum:,}, or none for the newest; a bundle made before the purge still verifies"
     )
 
 

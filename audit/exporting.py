@@ -26,14 +26,22 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 
 from audit.database import rows
-from audit.errors import AuditError, ExportStopped, RecordUnreadable
+from audit.errors import (
+    AuditError,
+    ExportOvertaken,
+    ExportStopped,
+    NotExported,
+    RecordUnreadable,
+)
 from audit.export import Wanted, begin_export
 from audit.exportfile import make_whole, open_part, parts, remove_parts, sum_up, take_over_part
+from audit.kept import pruned_entry
 from audit.ledger.bundle import BundleSpec, BundleWriter, finish_bundle
 from audit.ledger.errors import BundleUnfinished
 from audit.ledger.note import parse_note
 from audit.ledger.record import leaf_hash
 from audit.models import CheckpointNote, Entry, Export, Ledger, SigningKey
+from audit.pruned import minimum_index
 from audit.query import EntryFilter, chunks
 from audit.receive import receive_own
 from audit.renderings import RENDERINGS, Rendering, parse_record, render
@@ -233,6 +241,10 @@ def work_on_export(job: Job) -> Iterator[Reach]:
     """
     try:
         yield from _make(_Going(job))
+    except ExportOvertaken as overtaken:
+        log.info("export.begins_again", export=job.export.id, why=str(overtaken))
+        remove_parts(job.export.id, before=job.attempt + 1)
+        rows(_PUT_BACK, job.place)
     except ExportStopped as stopped:
         log.info("export.stopped", export=job.export.id, why=str(stopped))
         remove_parts(job.export.id, before=job.attempt + 1)
@@ -271,6 +283,8 @@ class _Going:
     entries: int = 0
     first_seq: int | None = None
     last_seq: int | None = None
+    minimum: int = 0
+    """The minimum index when the attempt began; the file holds nothing below it."""
     changed: list[int] = field(default_factory=list)
     """The first seq whose record does not give its hash, if any."""
     mismatches: int = 0
@@ -336,6 +350,7 @@ def _make(going: _Going) -> Iterator[Reach]:
                     yield from _publish(_continued(going.job), part, warning=export.warning)
                     return
     remove_parts(export.id, before=attempt)
+    going.minimum = minimum_index(export.ledger_id)
     with open_part(export.id, attempt) as out:
         if export.format == "bundle":
             yield from _write_bundle(going, out)
@@ -355,10 +370,22 @@ def _continued(job: Job) -> _Going:
     )
 
 
-def _entries(export: Export) -> Iterator[tuple[int, list[tuple[int, str, bytes]]]]:
+def _entries(going: _Going) -> Iterator[tuple[int, list[tuple[int, str, bytes]]]]:
+    """Yield what is kept and matches. Raises ExportOvertaken at the end, when it is not all there.
+
+    A purge that began meanwhile may have taken entries before they were read.
+    """
+    export = going.job.export
     asked = EntryFilter.parse(export.parsed_query())
     assert not asked.errors, "only filters that can be read are stored"
-    return chunks(asked.apply(Entry.objects.all()), size=export.size)
+    if export.size <= going.minimum:
+        raise NotExported(
+            f"every entry below tree size {export.size:,} was pruned; export at a newer one"
+        )
+    rows_kept = asked.apply(Entry.objects.all())
+    yield from chunks(rows_kept, size=export.size, start=going.minimum)
+    if minimum_index(export.ledger_id) != going.minimum:
+        raise ExportOvertaken("a purge began meanwhile; it begins again with what is kept")
 
 
 def _write_plain(going: _Going, out: BinaryIO) -> Iterator[Reach]:
@@ -367,7 +394,7 @@ def _write_plain(going: _Going, out: BinaryIO) -> Iterator[Reach]:
     rendering = RENDERINGS.get(export.format)
     if rendering is not None:
         out.write(rendering.head)
-    for next_seq, found in _entries(export):
+    for next_seq, found in _entries(going):
         going.take(next_seq, found)
         if rendering is None:
             out.write(b"".join([record + b"\n" for _, _, record in found]))
@@ -388,12 +415,10 @@ def _write_bundle(going: _Going, out: BinaryIO) -> Iterator[Reach]:
             each.name: stack.enter_context(open_part(export.id, attempt, each.name))
             for each in renderings
         }
-        writer = BundleWriter(
-            out, _spec(export), tree_of(export.ledger_id, size=export.size), spool
-        )
+        writer = BundleWriter(out, _spec(going), tree_of(export.ledger_id, size=export.size), spool)
         for each in renderings:
             spools[each.name].write(each.head)
-        for next_seq, found in _entries(export):
+        for next_seq, found in _entries(going):
             going.take(next_seq, found)
             for seq, _, record in found:
                 writer.add(seq, record)
@@ -423,7 +448,8 @@ def _is_signed(export: Export, text: str) -> bool:
     return parse_note(bytes(export.signed_manifest)).text == text
 
 
-def _spec(export: Export) -> BundleSpec:
+def _spec(going: _Going) -> BundleSpec:
+    export = going.job.export
     note = CheckpointNote.objects.get(ledger_id=export.ledger_id, size=export.size)
     keys = SigningKey.objects.filter(ledger_id=export.ledger_id)
     return BundleSpec(
@@ -432,14 +458,28 @@ def _spec(export: Export) -> BundleSpec:
         checkpoint=bytes(note.note),
         query=export.parsed_query(),
         verifier_keys=tuple(keys.order_by("-first_used_at", "vkey").values_list("vkey", flat=True)),
-        left_out=left_out(export),
+        left_out=left_out(export, minimum=going.minimum),
     )
 
 
-def left_out(export: Export) -> str:
-    """Return what an export leaves out, in one sentence without a line end."""
+def left_out(export: Export, *, minimum: int) -> str:
+    """Return what an export leaves out, in one sentence without a line end.
+
+    `minimum` is the ledger's minimum index when it was made.
+    """
     beyond = f"every entry of the ledger from seq {export.size} on"
-    if export.parsed_query().keys() == {"ledger"}:
+    is_all = export.parsed_query().keys() == {"ledger"}
+    gone = pruned_entry(export.ledger_id, minimum - 1) if minimum else None
+    if gone is not None:
+        pruned = (
+            f"Entries 0 to {gone.seq}, which were pruned, last on {gone.pruned_at:%Y-%m-%d} with "
+            f"the approval of {gone.approvers[0]} and {gone.approvers[1]}"
+        )
+        if is_all:
+            return f"{pruned}; nothing from there to seq {export.size}; {beyond}."
+        other = f"every entry from there to seq {export.size} that does not match the query"
+        return f"{pruned}; {other}, and {beyond}."
+    if is_all:
         return f"Nothing below seq {export.size}; {beyond}."
     return f"Every entry below seq {export.size} that does not match the query, and {beyond}."
 
@@ -497,7 +537,10 @@ def _publish(going: _Going, out: BinaryIO, *, warning: str) -> Iterator[Reach]:
 
 
 def _leave_entry(export: Export) -> None:
-    blocks: dict[str, Any] = {"integrity": {"from_seq": 0, "to_seq": export.size}}
+    # What was looked through; a purge since then does not make it less.
+    minimum = minimum_index(export.ledger_id)
+    first = minimum if export.first_seq is None else min(minimum, export.first_seq)
+    blocks: dict[str, Any] = {"integrity": {"from_seq": first, "to_seq": export.size}}
     receive_own(
         export.ledger,
         "audit.exported",

@@ -392,3 +392,42 @@ def anchor_figures() -> list[AnchorFigures]:
             )
             for ledger, sink, state, seconds in cursor.fetchall()
         ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DestinationFigures:
+    """How far one destination is behind its ledger, and how it does."""
+
+    destination: str
+    """Ledger and name: `main/siem`."""
+    lag_entries: int
+    """Entries chained and not acknowledged by it; while it replays, those it gets again too."""
+    ok: float | None
+    """1 the last try was taken, 0.5 it fails, 0 it is dead; None while a person paused it."""
+
+
+_DESTINATIONS = """
+    SELECT ledger.name || '/' || destination.name,
+        GREATEST(head.size - destination.next_seq, 0),
+        CASE
+            WHEN destination.state = 'dead' THEN 0.0
+            WHEN destination.state = 'paused' THEN NULL
+            WHEN destination.failures > 0 THEN 0.5
+            ELSE 1.0
+        END::float8
+    FROM audit_destination AS destination
+    JOIN audit_ledger AS ledger ON ledger.id = destination.ledger_id
+    JOIN audit_head AS head ON head.ledger_id = destination.ledger_id
+    WHERE destination.removed_at IS NULL
+    ORDER BY 1
+"""
+
+
+def destination_figures() -> list[DestinationFigures]:
+    """Return the lag of each destination that was not removed, by ledger and name."""
+    with connection.cursor() as cursor:
+        cursor.execute(_DESTINATIONS)
+        return [
+            DestinationFigures(destination=name, lag_entries=lag, ok=ok)
+            for name, lag, ok in cursor.fetchall()
+        ]

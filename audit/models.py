@@ -561,6 +561,7 @@ class Export(models.Model):
     expires_at = models.DateTimeField(null=True)
     file_size = models.BigIntegerField(null=True)
     sha256 = HashField(null=True)
+    verified_at = models.DateTimeField(null=True)
     note = models.TextField(default="")
     warning = models.TextField(default="")
     cancelled_by = models.TextField(default="")
@@ -618,3 +619,273 @@ class Export(models.Model):
         if self.state != "running" or seconds <= 0 or self.next_seq == 0:
             return None
         return seconds * (self.size - self.next_seq) / self.next_seq
+
+
+class Retention(models.Model):
+    """How many days a ledger, or a category or data class of it, is kept at least."""
+
+    DEFAULT_DAYS = 365
+    PHI_DAYS = 2192  # 45 CFR 164.316(b)(2)(i): six years
+
+    pk = models.CompositePrimaryKey("ledger_id", "kind", "name")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING)
+    kind = models.TextField()
+    name = models.TextField(default="")
+    days = models.IntegerField()
+    changed_at = models.DateTimeField(default=timezone.now)
+    changed_by = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_retention"
+        verbose_name = "retention policy"
+        verbose_name_plural = "retention policies"
+
+
+class Hold(models.Model):
+    """A legal hold: what it names is neither pruned nor erased until somebody releases it."""
+
+    id = models.BigIntegerField(primary_key=True)
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING)
+    kind = models.TextField()
+    value = models.TextField(default="")
+    key_id = models.UUIDField(null=True)
+    matter = models.TextField()
+    reason = models.TextField()
+    applied_at = models.DateTimeField()
+    applied_by = models.TextField()
+    released_at = models.DateTimeField(null=True)
+    released_by = models.TextField(default="")
+    release_reason = models.TextField(default="")
+
+    class Meta:
+        managed = False
+        db_table = "audit_hold"
+        verbose_name = "legal hold"
+        verbose_name_plural = "legal holds"
+
+    def __str__(self) -> str:
+        """Return the address people use: its number."""
+        return f"Hold {self.id:,}"
+
+    def is_standing(self) -> bool:
+        """Tell whether it still holds."""
+        return self.released_at is None
+
+
+class PurgePlan(models.Model):
+    """A proposal to prune a ledger: how far, what a worker saw, and what became of it."""
+
+    OPEN: Sequence[str] = ("asked", "proposed", "approved", "pruning")
+
+    id = models.BigIntegerField(primary_key=True)
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING)
+    proposed_at = models.DateTimeField()
+    proposed_by = models.TextField()
+    reason = models.TextField()
+    planned_at = models.DateTimeField(null=True)
+    from_seq = models.BigIntegerField(default=0)
+    to_seq = models.BigIntegerField(null=True)
+    next_seq = models.BigIntegerField(default=0)
+    report = models.JSONField(null=True)
+    state = models.TextField(default="asked")
+    note = models.TextField(default="")
+    withdrawn_by = models.TextField(default="")
+    deleted = models.BigIntegerField(default=0)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "audit_purgeplan"
+        verbose_name = "purge"
+        verbose_name_plural = "purges"
+
+    def __str__(self) -> str:
+        """Return the address people use: its number."""
+        return f"Purge {self.id:,}"
+
+    def is_open(self) -> bool:
+        """Tell whether it may still come to something."""
+        return self.state in self.OPEN
+
+
+class PurgeApproval(models.Model):
+    """A person's yes to a purge. Never changed; two different ones make it approved."""
+
+    pk = models.CompositePrimaryKey("ledger_id", "plan_id", "user_id")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING)
+    plan_id = models.BigIntegerField()
+    user_id = models.IntegerField()
+    username = models.TextField(default="")
+    transaction_id = models.BigIntegerField(default=0)
+    approved_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_purgeapproval"
+        verbose_name = "approval of a purge"
+        verbose_name_plural = "approvals of purges"
+
+
+class Purge(models.Model):
+    """A purge that two people approved and that has begun. Never changed."""
+
+    pk = models.CompositePrimaryKey("ledger_id", "to_seq")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False)
+    begun_at = models.DateTimeField()
+    from_seq = models.BigIntegerField()
+    to_seq = models.BigIntegerField()
+    plan_id = models.BigIntegerField()
+    first_approver = models.TextField()
+    second_approver = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_purge"
+        verbose_name = "begun purge"
+        verbose_name_plural = "begun purges"
+
+
+class Carry(models.Model):
+    """What a projection had counted up to a minimum index. Never changed."""
+
+    pk = models.CompositePrimaryKey("ledger_id", "to_seq", "projection")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False)
+    to_seq = models.BigIntegerField()
+    projection = models.TextField()
+    frozen_at = models.DateTimeField()
+    digest = HashField()
+    rows = models.BinaryField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_carry"
+
+
+class Destination(models.Model):
+    """Where a ledger's entries are sent on to, how far it has them, and how it does."""
+
+    id = models.BigIntegerField(primary_key=True)
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING)
+    name = models.TextField()
+    kind = models.TextField()
+    address = models.TextField()
+    options = models.JSONField(default=dict)
+    secret = models.BinaryField(null=True)
+    state = models.TextField(default="active")
+    next_seq = models.BigIntegerField(default=0)
+    batch_to = models.BigIntegerField(null=True)
+    sent_to = models.BigIntegerField(default=0)
+    tried_at = models.DateTimeField(null=True)
+    ok_at = models.DateTimeField(null=True)
+    failing_since = models.DateTimeField(null=True)
+    failures = models.IntegerField(default=0)
+    error = models.TextField(default="")
+    gaps = models.JSONField(default=list)
+    made_at = models.DateTimeField()
+    made_by = models.TextField()
+    removed_at = models.DateTimeField(null=True)
+    removed_by = models.TextField(default="")
+
+    class Meta:
+        managed = False
+        db_table = "audit_destination"
+        verbose_name = "destination"
+        verbose_name_plural = "destinations"
+
+    def __str__(self) -> str:
+        """Return the name that people gave it."""
+        return self.name
+
+    def word(self) -> str:
+        """Return its state: `removed`, `paused`, `dead`, `failing` or `ok`."""
+        if self.removed_at is not None:
+            return "removed"
+        if self.state != "active":
+            return self.state
+        return "failing" if self.failures else "ok"
+
+    def is_replaying(self) -> bool:
+        """Tell whether it is sent again what it has had."""
+        return self.next_seq < self.sent_to
+
+
+class SubjectEntry(models.Model):
+    """An entry that names a data subject. Derived: `manage.py rebuild subjects` makes it anew."""
+
+    pk = models.CompositePrimaryKey("ledger_id", "pseudonym", "seq")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False)
+    pseudonym = models.TextField()
+    seq = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_subjectentry"
+
+
+class Erasure(models.Model):
+    """An erasure of a data subject: who asked, what a worker found, what became of it.
+
+    The subject stands in it as the id of its key; its own id only sealed, until the erasure ends.
+    """
+
+    OPEN: Sequence[str] = ("asked", "looking", "ready", "erasing")
+    LOST_AFTER = 30.0  # seconds without a sign of its worker, then another one goes on
+
+    id = models.BigIntegerField(primary_key=True)
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING)
+    key_id = models.UUIDField()
+    case_id = models.TextField()
+    reason = models.TextField()
+    via = models.TextField()
+    asked_at = models.DateTimeField()
+    asked_by = models.TextField()
+    state = models.TextField(default="asked")
+    note = models.TextField(default="")
+    typed = models.BinaryField(null=True)
+    size = models.BigIntegerField(default=0)
+    next_seq = models.BigIntegerField(default=0)
+    entries = models.BigIntegerField(default=0)
+    personal_entries = models.BigIntegerField(default=0)
+    clear_entries = models.BigIntegerField(default=0)
+    clear_seqs = ArrayField(models.BigIntegerField(), default=list)
+    first_seq = models.BigIntegerField(null=True)
+    last_seq = models.BigIntegerField(null=True)
+    held_by = ArrayField(models.BigIntegerField(), default=list)
+    attempt = models.IntegerField(default=0)
+    attempt_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(null=True)
+    ready_at = models.DateTimeField(null=True)
+    confirmed_at = models.DateTimeField(null=True)
+    confirmed_by = models.TextField(default="")
+    cancelled_by = models.TextField(default="")
+    erased_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    completed_id = models.UUIDField(null=True)
+    head_size = models.BigIntegerField(null=True)
+    head_hash = HashField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "audit_erasure"
+        verbose_name = "erasure"
+        verbose_name_plural = "data subjects"
+        permissions = [  # noqa: RUF012  # as Django has it
+            ("access_subject", "Can hand out what is kept about a data subject")
+        ]
+
+    def __str__(self) -> str:
+        """Return the address people use: its number."""
+        return f"Erasure {self.id:,}"
+
+    def is_going(self) -> bool:
+        """Tell whether it waits for a worker or is in a worker's hands."""
+        return self.state in {"asked", "looking", "erasing"}
+
+    def may_cancel(self) -> bool:
+        """Tell whether it can still be called off: until somebody has confirmed it."""
+        return self.state in {"asked", "looking", "ready"}
+
+    def percent(self) -> int:
+        """Return the share of the ledger that was looked through, 0 to 100."""
+        return min(100 * self.next_seq // self.size, 100) if self.size else 0

@@ -112,6 +112,7 @@ _PROBLEM: Schema = {
                 "properties": {"name": {"type": "string"}, "message": {"type": "string"}},
             },
         },
+        "purge": {"$ref": "#/components/schemas/PurgeItem"},
     },
 }
 _RECEIPT: Schema = {
@@ -218,6 +219,11 @@ def get_problems() -> dict[str, Schema]:
         "422": _problem("The filter takes too long over so many entries; narrow it."),
         "503": _problem("The database does not answer.", **{"Retry-After": _RETRY_AFTER}),
     }
+
+
+def pruned_problem() -> dict[str, Schema]:
+    """Return what an address of one entry may answer besides the usual problems."""
+    return {"410": _problem("The entry was pruned; `purge` says by whom and when.")}
 
 
 def proof_problems() -> dict[str, Schema]:

@@ -1,7 +1,8 @@
 """Reach an address that a person typed, and nothing behind our own walls. Owns every such request.
 
-The rule: http or https; a host in its one plain spelling; a port of the list; and every address
-that the name resolves to is a public one. A network in `allowed` passes all the same, on any port.
+The rule: http or https, or tcp or tls where a caller speaks a protocol of its own; a host in its
+one plain spelling; a port of the list; and every address that the name resolves to is a public one.
+A network in `allowed` passes all the same, on any port.
 The name is resolved once and the socket is opened to the address that was checked, so a name
 that changes its mind (DNS rebinding) gains nothing; Host, SNI and certificate still are the name's.
 Redirects are answers like any other and never followed, proxies of the environment are not used,
@@ -19,7 +20,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import (
     IPv4Address,
@@ -39,6 +41,12 @@ Address: TypeAlias = IPv4Address | IPv6Address
 
 URL_LIMIT: Final = 2_048
 """Characters of the longest address."""
+
+WEB: Final[Mapping[str, int]] = {"http": 80, "https": 443}
+"""Schemes of web servers, and their usual ports."""
+
+STREAMS: Final[Mapping[str, int]] = {"tcp": 514, "tls": 6514}
+"""Schemes of a plain stream of bytes, and the ports that syslog usually has there."""
 
 _REFUSED: Final = tuple(
     map(
@@ -103,7 +111,7 @@ class Target:
     def host_header(self) -> str:
         """What the Host header says."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        usual = {"http": 80, "https": 443}[self.scheme]
+        usual = WEB[self.scheme]
         return host if self.port == usual else f"{host}:{self.port}"
 
 
@@ -133,10 +141,10 @@ def is_public(address: Address) -> bool:
     return not any(address in network for network in _REFUSED)
 
 
-def check_url(url: str) -> tuple[str, str, int, str]:
+def check_url(url: str, *, schemes: Mapping[str, int] = WEB) -> tuple[str, str, int, str]:
     """Return scheme, host, port and path of an address. Raises AddressRefused for an odd one.
 
-    Looks at the spelling alone: no name is resolved.
+    Looks at the spelling alone: no name is resolved. A stream has no path.
     """
     if len(url) > URL_LIMIT or not _PLAIN.fullmatch(url):
         raise AddressRefused(
@@ -148,8 +156,9 @@ def check_url(url: str) -> tuple[str, str, int, str]:
         port = parts.port
     except ValueError as error:
         raise AddressRefused(f"no address: {error}") from error
-    if parts.scheme not in ("http", "https"):
-        raise AddressRefused(f"only http and https are reached, not {parts.scheme or 'nothing'!r}")
+    if parts.scheme not in schemes:
+        known = " and ".join(schemes)
+        raise AddressRefused(f"only {known} are reached, not {parts.scheme or 'nothing'!r}")
     if "@" in parts.netloc:
         raise AddressRefused("an address holds no user and no password; use the settings for them")
     if "#" in url:
@@ -158,7 +167,9 @@ def check_url(url: str) -> tuple[str, str, int, str]:
         raise AddressRefused("a port is 1 to 65535")
     host = _check_host(parts.hostname or "", is_bracketed=parts.netloc.startswith("["))
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return parts.scheme, host, port or {"http": 80, "https": 443}[parts.scheme], path
+    if parts.scheme in STREAMS and path != "/":
+        raise AddressRefused(f"{parts.scheme}:// has a host and a port, and nothing behind them")
+    return parts.scheme, host, port or schemes[parts.scheme], path
 
 
 def _check_host(host: str, *, is_bracketed: bool) -> str:
@@ -180,12 +191,12 @@ def _check_host(host: str, *, is_bracketed: bool) -> str:
     return host
 
 
-def check_target(url: str, *, rules: Rules) -> Target:
+def check_target(url: str, *, rules: Rules, schemes: Mapping[str, int] = WEB) -> Target:
     """Return where to connect for an address, its name resolved and every result checked.
 
     Raises AddressRefused, or NoAnswer when the name does not resolve.
     """
-    scheme, host, port, path = check_url(url)
+    scheme, host, port, path = check_url(url, schemes=schemes)
     addresses = _resolve(host, port, seconds=rules.seconds)
     for address in addresses:
         _check_address(host, ip_address(address), port, rules)
@@ -261,28 +272,53 @@ def send(
         raise NoAnswer(f"{target.host} did not answer: {error or type(error).__name__}") from error
 
 
-class _Connection(http.client.HTTPConnection):
-    """One connection to an address that was checked; closed when its time is over."""
+@contextmanager
+def open_stream(
+    url: str, *, rules: Rules, tls: ssl.SSLContext | None = None
+) -> Iterator[socket.socket]:
+    """Connect to a `tcp://` or `tls://` address and lend the socket, shut when the time is over.
+
+    Raises AddressRefused before anything is sent. What fails inside the block (a refused or reset
+    connection, a certificate, no time left) comes out as NoAnswer.
+    """
+    started = time.monotonic()
+    target = check_target(url, rules=rules, schemes=STREAMS)
+    dial = _Dial(target, ends=started + rules.seconds, tls=tls)
+    try:
+        with dial:
+            yield dial.connect()
+            # Once the time is over a socket reads as ended: that is no answer of the other side.
+            if dial.is_over:
+                raise TimeoutError("no time left")
+    except OSError as error:
+        if dial.is_over:
+            raise NoAnswer(
+                f"{target.host} did not take it all and close in {rules.seconds:g} s"
+            ) from error
+        raise NoAnswer(f"{target.host} did not take it: {error or type(error).__name__}") from error
+
+
+class _Dial:
+    """The socket to an address that was checked; shut when its time is over."""
 
     def __init__(self, target: Target, *, ends: float, tls: ssl.SSLContext | None) -> None:
-        super().__init__(target.host, target.port)
         self.is_over = False
         self._target = target
         self._ends = ends
         self._tls = tls
-        # http.client forgets its socket before an answer without length was read.
         self._opened: socket.socket | None = None
         # A socket's own time limit starts again with each byte; this one does not.
         self._alarm = threading.Timer(max(ends - time.monotonic(), 0), self._end)
         self._alarm.daemon = True
 
-    def __enter__(self) -> _Connection:
+    def __enter__(self) -> _Dial:
         self._alarm.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._alarm.cancel()
-        self.close()
+        if self._opened is not None:
+            self._opened.close()
 
     def _end(self) -> None:
         self.is_over = True
@@ -290,18 +326,19 @@ class _Connection(http.client.HTTPConnection):
         if (opened := self._opened) is not None:
             _shut(opened)
 
-    def connect(self) -> None:
+    def connect(self) -> socket.socket:
         """Open the socket to the first checked address that answers, with TLS where it is due."""
-        self.sock = self._opened = plain = self._open()
+        self._opened = plain = self._open()
         if self.is_over:
             raise TimeoutError("no time left")
-        if self._target.scheme == "https":
+        if self._target.scheme in {"https", "tls"}:
             context = self._tls or ssl.create_default_context()
             # In two steps, so that the alarm finds the socket that shakes hands.
-            self.sock = self._opened = wrapped = context.wrap_socket(
+            self._opened = wrapped = context.wrap_socket(
                 plain, server_hostname=self._target.host, do_handshake_on_connect=False
             )
             wrapped.do_handshake()
+        return self._opened
 
     def _open(self) -> socket.socket:
         failure: OSError = TimeoutError("no time left")
@@ -314,6 +351,33 @@ class _Connection(http.client.HTTPConnection):
             except OSError as error:
                 failure = error
         raise failure
+
+
+class _Connection(http.client.HTTPConnection):
+    """One exchange over HTTP with an address that was checked."""
+
+    def __init__(self, target: Target, *, ends: float, tls: ssl.SSLContext | None) -> None:
+        super().__init__(target.host, target.port)
+        self._target = target
+        # http.client forgets its socket before an answer without length was read; this does not.
+        self._dial = _Dial(target, ends=ends, tls=tls)
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether its time is over."""
+        return self._dial.is_over
+
+    def __enter__(self) -> _Connection:
+        self._dial.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        self._dial.__exit__()
+
+    def connect(self) -> None:
+        """Take the socket of the dial."""
+        self.sock = self._dial.connect()
 
     def exchange(self, method: str, body: bytes, headers: dict[str, str], rules: Rules) -> Answer:
         """Send the request and read the answer."""

@@ -2,21 +2,32 @@
 
 A projection has a name, tables, a cursor per ledger and `apply(batch)`; its rows and its cursor
 commit together, so each entry counts exactly once. Which ones run: `settings.PROJECTIONS`.
+
+A purge takes the entries below the minimum index away and leaves what each projection had counted
+of them, its carry (carry.py); whoever builds a projection again begins there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import psycopg
+import structlog
 from django.conf import settings
+from django.db import connections
 from django.utils.module_loading import import_string
 from psycopg import sql
 
+from audit.carry import Frozen, load_carry, newest_carry, write_carry
 from audit.database import raw_connection, raw_cursor, rows
+from audit.errors import EntriesMissing, EntriesPruned
 from audit.models import Ledger
+from audit.pruned import minimum_index
+
+log = structlog.get_logger(__name__)
 
 Batch: TypeAlias = Sequence[tuple[int, bytes]]
 """`(seq, record)` of consecutive entries of one ledger."""
@@ -39,6 +50,17 @@ class Projection(Protocol):
         """Fold the entries into the tables, in the caller's transaction."""
 
 
+@runtime_checkable
+class NamesEntries(Protocol):
+    """A projection whose rows name single entries: with the entries, their rows go."""
+
+    def forget(self, cursor: psycopg.Cursor[Any], ledger_id: int, minimum: int) -> None:
+        """Remove the rows of entries below this seq, in the caller's transaction.
+
+        Names its tables without a schema, as `apply` does. May be called again and again.
+        """
+
+
 @cache
 def projections() -> dict[str, Projection]:
     """Return the projections that run here, by name."""
@@ -47,11 +69,12 @@ def projections() -> dict[str, Projection]:
 
 
 _LOCK_CURSOR = """
-SELECT next_seq
-FROM audit_projection
-WHERE ledger_id = %s
-  AND name = %s
-FOR UPDATE SKIP LOCKED
+SELECT p.next_seq,
+       coalesce((SELECT m.minimum FROM audit_minimum AS m WHERE m.ledger_id = p.ledger_id), 0)
+FROM audit_projection AS p
+WHERE p.ledger_id = %s
+  AND p.name = %s
+FOR UPDATE OF p SKIP LOCKED
 """
 _MAKE_CURSOR = """
 INSERT INTO audit_projection (ledger_id, name, next_seq)
@@ -108,7 +131,9 @@ def _apply_next(cursor: psycopg.Cursor[Any], ledger_id: int, projection: Project
         found = cursor.execute(_LOCK_CURSOR, (ledger_id, projection.name)).fetchone()
         if found is None:
             return 0  # another process made the cursor and holds it
-    (next_seq,) = found
+    next_seq, minimum = found
+    if next_seq < minimum:
+        next_seq = _begin_again(cursor, ledger_id, projection)
     batch = rows(_READ, (ledger_id, next_seq, next_seq + BATCH))
     if batch:
         projection.apply(cursor, ledger_id, batch)
@@ -116,48 +141,112 @@ def _apply_next(cursor: psycopg.Cursor[Any], ledger_id: int, projection: Project
     return len(batch)
 
 
+def _begin_again(cursor: psycopg.Cursor[Any], ledger_id: int, projection: Projection) -> int:
+    """Let a projection that came after a purge begin where the entries begin."""
+    for table in projection.tables:
+        cursor.execute(
+            sql.SQL("DELETE FROM {} WHERE ledger_id = %s").format(sql.Identifier(table)),
+            (ledger_id,),
+        )
+    next_seq = _load_carry(cursor, ledger_id, projection)
+    cursor.execute(_MOVE_CURSOR, (next_seq, ledger_id, projection.name))
+    return next_seq
+
+
+def _load_carry(cursor: psycopg.Cursor[Any], ledger_id: int, projection: Projection) -> int:
+    """Load what was counted before the newest purge; return the seq that the entries begin at.
+
+    A projection that a purge did not know has no carry, and counts what is left.
+    """
+    minimum = minimum_index(ledger_id)
+    carry = newest_carry(ledger_id, projection.name)
+    if carry is not None:
+        load_carry(cursor, carry, projection.tables)
+    counted = carry.to_seq if carry is not None else 0
+    if counted < minimum:
+        log.warning(
+            "projection.gap", name=projection.name, ledger_id=ledger_id, start=counted, end=minimum
+        )
+    return minimum
+
+
+# --- Building again ------------------------------------------------------------------------------
+
+
 def rebuild(
     ledger: Ledger, projection: Projection, *, on_progress: Callable[[int], None] | None = None
 ) -> int:
-    """Build a projection again from seq 0 beside the live rows, then swap in one transaction.
+    """Build a projection again beside the live rows, then swap in one transaction.
 
-    Readers see the old rows until the new ones stand, so no count falls. Returns the entries read.
+    Begins at seq 0, or with what the newest purge has frozen. Readers see the old rows until the
+    new ones stand, so no count falls. Returns the entries read.
     """
+    while True:
+        try:
+            return _rebuild(ledger, projection, on_progress)
+        except EntriesPruned as pruned:
+            log.info("rebuild.begun_again", name=projection.name, why=str(pruned))
+
+
+def _rebuild(
+    ledger: Ledger, projection: Projection, on_progress: Callable[[int], None] | None
+) -> int:
     connection = raw_connection()
     # A statement that was prepared before still means the live tables, not the temporary ones.
     prepare_after, connection.prepare_threshold = connection.prepare_threshold, None
-    next_seq = 0
-    with raw_cursor() as cursor:
-        for table in projection.tables:
-            cursor.execute(
-                sql.SQL("CREATE TEMPORARY TABLE {0} (LIKE public.{0} INCLUDING ALL)").format(
-                    sql.Identifier(table)
-                )
-            )
-        try:
-            while batch := rows(_READ, (ledger.id, next_seq, next_seq + BATCH)):
+    try:
+        with raw_cursor() as cursor, _beside(cursor, projection):
+            with connection.transaction():
+                start = next_seq = _load_carry(cursor, ledger.id, projection)
+            while batch := _read_on(ledger.id, next_seq):
                 with connection.transaction():
                     projection.apply(cursor, ledger.id, batch)
                 next_seq = batch[-1][0] + 1
                 if on_progress is not None:
                     on_progress(next_seq)
             with connection.transaction():
-                _swap(cursor, ledger.id, projection, next_seq)
-        finally:
-            connection.prepare_threshold = prepare_after
-            for table in projection.tables:
-                cursor.execute(sql.SQL("DROP TABLE pg_temp.{}").format(sql.Identifier(table)))
-    return next_seq
+                next_seq = _swap(cursor, ledger.id, projection, next_seq)
+    finally:
+        connection.prepare_threshold = prepare_after
+    return next_seq - start
+
+
+def _read_on(ledger_id: int, next_seq: int) -> list[Any]:
+    """Return the next entries. Raises EntriesPruned when a purge has overtaken the reader."""
+    batch = rows(_READ, (ledger_id, next_seq, next_seq + BATCH))
+    # Asked after reading: what was not below the minimum by now was all there to be read.
+    minimum = minimum_index(ledger_id)
+    if next_seq < minimum:
+        raise EntriesPruned(f"entries up to #{minimum - 1:,} went while #{next_seq:,} was read")
+    return batch
+
+
+@contextmanager
+def _beside(cursor: psycopg.Cursor[Any], projection: Projection) -> Iterator[None]:
+    """Have empty temporary tables of a projection, which hide the live ones from its names."""
+    for table in projection.tables:
+        cursor.execute(
+            sql.SQL("CREATE TEMPORARY TABLE {0} (LIKE public.{0} INCLUDING ALL)").format(
+                sql.Identifier(table)
+            )
+        )
+    try:
+        yield
+    finally:
+        for table in projection.tables:
+            cursor.execute(sql.SQL("DROP TABLE pg_temp.{}").format(sql.Identifier(table)))
 
 
 def _swap(
     cursor: psycopg.Cursor[Any], ledger_id: int, projection: Projection, next_seq: int
-) -> None:
+) -> int:
     cursor.execute(_MAKE_CURSOR, (ledger_id, projection.name))
-    cursor.execute(_LOCK_CURSOR.replace("SKIP LOCKED", ""), (ledger_id, projection.name))
-    while batch := rows(_READ, (ledger_id, next_seq, next_seq + BATCH)):
+    _hold_cursor(cursor, ledger_id, projection)
+    while batch := _read_on(ledger_id, next_seq):
         projection.apply(cursor, ledger_id, batch)
         next_seq = batch[-1][0] + 1
+    if isinstance(projection, NamesEntries):
+        projection.forget(cursor, ledger_id, minimum_index(ledger_id))
     for table in projection.tables:
         name = sql.Identifier(table)
         cursor.execute(
@@ -165,3 +254,69 @@ def _swap(
         )
         cursor.execute(sql.SQL("INSERT INTO public.{0} SELECT * FROM pg_temp.{0}").format(name))
     cursor.execute(_MOVE_CURSOR, (next_seq, ledger_id, projection.name))
+    return next_seq
+
+
+def _hold_cursor(cursor: psycopg.Cursor[Any], ledger_id: int, projection: Projection) -> None:
+    cursor.execute(_LOCK_CURSOR.replace("SKIP LOCKED", ""), (ledger_id, projection.name))
+
+
+# --- Before and after a purge --------------------------------------------------------------------
+
+
+def freeze(ledger: Ledger, projection: Projection, *, to_seq: int) -> Generator[int, None, Frozen]:
+    """Count up to a seq in a session of its own; yield how far it is, return what was counted.
+
+    From the carry of the purge before and the entries since. Reads what a purge is about to take,
+    so call it before. Raises EntriesMissing.
+    """
+    with (
+        _own_session() as connection,
+        psycopg.Cursor(connection) as cursor,
+        _beside(cursor, projection),
+    ):
+        with connection.transaction():
+            next_seq = _load_carry(cursor, ledger.id, projection)
+        while next_seq < to_seq:
+            end = min(next_seq + BATCH, to_seq)
+            batch = rows(_READ, (ledger.id, next_seq, end))
+            if len(batch) != end - next_seq:
+                raise EntriesMissing(ledger=ledger.name, start=next_seq, end=end, found=len(batch))
+            with connection.transaction():
+                projection.apply(cursor, ledger.id, batch)
+            next_seq = end
+            yield next_seq
+        with connection.transaction():
+            if isinstance(projection, NamesEntries):
+                projection.forget(cursor, ledger.id, to_seq)
+            text = write_carry(cursor, projection.tables)
+    return Frozen(projection=projection.name, to_seq=to_seq, rows=text)
+
+
+@contextmanager
+def _own_session() -> Iterator[psycopg.Connection[Any]]:
+    """Connect once more: temporary tables must not hide the live ones from the process's rest."""
+    own = connections["default"].copy()
+    own.ensure_connection()
+    try:
+        yield own.connection
+    finally:
+        own.close()
+
+
+def forget(ledger_id: int, projection: Projection) -> None:
+    """Let a projection forget the entries that were pruned, if its rows name single ones."""
+    if not isinstance(projection, NamesEntries):
+        return
+    with raw_connection().transaction(), raw_cursor() as cursor:
+        _hold_cursor(cursor, ledger_id, projection)
+        projection.forget(cursor, ledger_id, minimum_index(ledger_id))
+
+
+def cursor_of(ledger_id: int, projection: Projection) -> int:
+    """Return the seq that a projection reads next; 0 when it has read nothing yet."""
+    found = rows(
+        "SELECT next_seq FROM audit_projection WHERE ledger_id = %s AND name = %s",
+        (ledger_id, projection.name),
+    )
+    return int(found[0][0]) if found else 0

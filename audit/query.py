@@ -31,6 +31,7 @@ from psycopg.errors import QueryCanceled
 
 from audit.errors import AuditError
 from audit.events import Category, DataClass
+from audit.kept import minimum_indexes
 from audit.models import Entry, Ledger
 
 Asked: TypeAlias = QueryDict | Mapping[str, str | Sequence[str]]
@@ -234,10 +235,13 @@ class EntryFilter:
         return cls(**found, from_=start, to=end, errors=errors)
 
     def apply(self, rows: QuerySet[Entry]) -> QuerySet[Entry]:
-        """Return the rows that match; none at all when something could not be read."""
+        """Return the rows that match; none at all when something could not be read.
+
+        None of them is pruned: below the minimum index of a ledger nobody finds anything.
+        """
         if self.errors:
             return rows.none()
-        rows = rows.filter(self._of_ledger())
+        rows = self._kept(rows.filter(self._of_ledger()))
         for column, values in (
             ("agent_id", self.agent),
             ("actor_id", self.actor),
@@ -269,6 +273,15 @@ class EntryFilter:
         """Match ledgers by id, which every index begins with; Postgres finds the id once."""
         ids = Ledger.objects.filter(name__in=self.ledger).values("id")
         return Q(ledger_id=ids[:1]) if len(self.ledger) == 1 else Q(ledger_id__in=ids)
+
+    def _kept(self, rows: QuerySet[Entry]) -> QuerySet[Entry]:
+        """Leave out what is pruned; a ledger of which nothing is has no condition for it."""
+        minimums = minimum_indexes(self.ledger)
+        if len(self.ledger) == 1:
+            return rows.filter(seq__gte=max(minimums.values())) if minimums else rows
+        for ledger_id, minimum in minimums.items():
+            rows = rows.exclude(ledger_id=ledger_id, seq__lt=minimum)
+        return rows
 
     def as_params(self) -> dict[str, list[str]]:
         """Return the filter as a query string's parameters: `parse()` of them gives it back.
@@ -374,7 +387,7 @@ def stream(rows: QuerySet[Entry], *, size: int) -> Iterator[tuple[int, str, byte
 
 
 def chunks(
-    rows: QuerySet[Entry], *, size: int
+    rows: QuerySet[Entry], *, size: int, start: int = 0
 ) -> Iterator[tuple[int, list[tuple[int, str, bytes]]]]:
     """Yield how far one ledger was looked through, and the rows `(seq, hash, record)` found there.
 
@@ -382,9 +395,9 @@ def chunks(
     is yielded too. Memory stays flat however long the ledger is. Each statement looks through a
     bounded range of seqs in a transaction of its own, so that a rare match is slow but never too
     slow, and neither vacuum nor append waits for a reader. `size` is fixed by the caller: a ledger
-    that grows ends.
+    that grows ends. It begins at `start`, below which the caller knows that nothing is kept.
     """
-    start, width = 0, CHUNK
+    width = CHUNK
     while start < size:
         end = min(start + width, size)
         span = rows.filter(seq__gte=start, seq__lt=end).order_by("seq")

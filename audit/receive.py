@@ -3,7 +3,9 @@
 One POST is one row: one insert, one flush, however many events. When `receive()` returns, every
 event it calls received is committed in Postgres; nothing is acknowledged from memory. An event
 that cannot be accepted is told why and not stored; one whose id is taken by other content goes to
-quarantine. Chaining comes later: append.py. Parsing: events.py. Keys of data subjects: subjects.py.
+quarantine. Once a subject is erased, a retry of an event about it is known by its id alone: what it
+said can be compared no more, and it must not get a new key. Chaining comes later: append.py.
+Parsing: events.py. Keys of data subjects: subjects.py.
 """
 
 from __future__ import annotations
@@ -35,7 +37,13 @@ from audit.parse import ParsedEvent, parse_event
 from audit.quarantine import CONFLICT, Misfit, quarantine
 from audit.redact import Redactor
 from audit.stored import stored_event
-from audit.subjects import Subject, hold_subjects
+from audit.subjects import (
+    Subject,
+    erased_keys,
+    hold_known_subjects,
+    hold_subjects,
+    personal_key,
+)
 
 _KNOWN = """
 SELECT u.position, k.digest, k.seq
@@ -170,7 +178,7 @@ class _Post:
     traceparent: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Accepted:
     """An event on its way into the inbox."""
 
@@ -234,7 +242,11 @@ def receive(
     post = _Post(ledger_id, sender, received_at, request_id, traceparent)
     # Without a data subject and a known id the insert is the whole transaction: one round trip.
     with transaction.atomic() if subject_ids else nullcontext():
-        subjects = hold_subjects(subject_ids, ledger_id=ledger_id, ledger_name=ledger_name)
+        subjects = hold_known_subjects(subject_ids, ledger_id=ledger_id, ledger_name=ledger_name)
+        if len(subjects) < len(subject_ids):
+            accepted = _without_retries(accepted, subjects, ledger_id, ledger_name)
+            subject_ids = {each for one in accepted for each in one.parsed.subject_ids}
+            subjects = hold_subjects(subject_ids, ledger_id=ledger_id, ledger_name=ledger_name)
         ready = _prepare(accepted, subjects, ledger_name)
         found = _store_new(ready, post)
         if found is None:
@@ -374,20 +386,82 @@ def _prepare(
     return ready
 
 
+def _without_retries(
+    accepted: list[_Accepted], subjects: Mapping[str, Subject], ledger_id: int, ledger_name: str
+) -> list[_Accepted]:
+    """Leave out retries of chained events about subjects who have no key: none is made for them.
+
+    Each is a duplicate: by its digest, or by its id alone where that was made with an erased key.
+    """
+    keyless = [
+        one for one in accepted if any(each not in subjects for each in one.parsed.subject_ids)
+    ]
+    ledger_key = _ledger_digest_key(ledger_name)
+    duplicates: list[_Accepted] = []
+    doubtful: list[_Accepted] = []
+    for position, (digest, seq) in _known(keyless, ledger_id).items():
+        one = keyless[position]
+        one.receipt.seq = seq
+        if one.parsed.personal is not None:
+            doubtful.append(one)
+        elif hmac.digest(ledger_key, one.parsed.canonical, "sha256") == digest:
+            duplicates.append(one)
+            one.receipt.digest = digest.hex()
+        else:
+            one.receipt.seq = None  # a conflict, as will be told further on
+    incomparable = _erased_since(doubtful, ledger_id)
+    for one in doubtful:
+        if one in incomparable:
+            duplicates.append(one)
+        else:
+            one.receipt.seq = None
+    for one in duplicates:
+        one.receipt.status = "duplicate"
+    if duplicates:
+        _tell_what_is_held(duplicates, ledger_id)
+    told = set(duplicates)
+    return [one for one in accepted if one not in told]
+
+
+def _erased_since(doubtful: Collection[_Accepted], ledger_id: int) -> set[_Accepted]:
+    """Return those whose chained twin, at `receipt.seq`, cannot be compared any more.
+
+    Its key was erased, or its record was pruned, so that nothing tells under which key it was.
+    """
+    if not doubtful:
+        return set()
+    seqs = list({one.receipt.seq for one in doubtful})
+    keys = {
+        seq: personal_key(event_of(record) or b"") for seq, record in rows(_HELD, (seqs, ledger_id))
+    }
+    erased = erased_keys(ledger_id, {key for key in keys.values() if key is not None})
+    return {
+        one for one in doubtful if one.receipt.seq not in keys or keys[one.receipt.seq] in erased
+    }
+
+
+def _known(events: Collection[_Accepted], ledger_id: int) -> dict[int, tuple[bytes, int]]:
+    """Return digest and seq of each event whose id is chained, by its place."""
+    if not events:
+        return {}
+    return {
+        position - 1: (bytes(digest), seq)
+        for position, digest, seq in rows(
+            _KNOWN, {"event_ids": _uuids(events), "ledger_id": ledger_id}
+        )
+    }
+
+
 def _sort(ready: list[_Accepted], ledger_id: int) -> _Sorted:
     """Tell fresh events from those whose id is chained already or stands twice in this POST."""
-    known: dict[int, tuple[bytes | None, int | None]] = {}
-    if ready:
-        known = {
-            position - 1: (digest, seq)
-            for position, digest, seq in rows(
-                _KNOWN, {"event_ids": _uuids(ready), "ledger_id": ledger_id}
-            )
-        }
+    known: dict[int, tuple[bytes, int]] = _known(ready, ledger_id)
     found = _Sorted()
     chained: list[_Accepted] = []
+    doubtful: list[_Accepted] = []
     seen: dict[UUID, _Accepted] = {}
     for position, one in enumerate(ready):
+        earlier: bytes | None
+        seq: int | None
         earlier, seq = known.get(position, (None, None))
         twin = seen.get(one.id)
         if earlier is None and twin is not None:
@@ -395,24 +469,40 @@ def _sort(ready: list[_Accepted], ledger_id: int) -> _Sorted:
         if earlier is None:
             seen[one.id] = one
             found.fresh.append(one)
-        elif bytes(earlier) == one.digest:
+        elif earlier == one.digest:
             one.receipt.status = "duplicate"
             one.receipt.seq = seq
             if twin is not None:
                 one.receipt.event_sha256 = twin.receipt.event_sha256
             else:
                 chained.append(one)
+        elif seq is not None and one.parsed.personal is not None:
+            one.receipt.seq = seq
+            doubtful.append(one)
         else:
-            one.receipt.status = "conflict"
-            one.receipt.error = {
-                "code": "id-conflict",
-                "path": "$.id",
-                "message": "this id is taken by an event with other content; both are kept",
-            }
-            found.conflicts.append(one)
+            _mark_conflict(one, found)
+    incomparable = _erased_since(doubtful, ledger_id)
+    for one in doubtful:
+        if one in incomparable:
+            one.receipt.status = "duplicate"
+            one.receipt.digest = None  # made with a newer key, it would tell nothing
+            chained.append(one)
+        else:
+            one.receipt.seq = None
+            _mark_conflict(one, found)
     if chained:
         _tell_what_is_held(chained, ledger_id)
     return found
+
+
+def _mark_conflict(one: _Accepted, found: _Sorted) -> None:
+    one.receipt.status = "conflict"
+    one.receipt.error = {
+        "code": "id-conflict",
+        "path": "$.id",
+        "message": "this id is taken by an event with other content; both are kept",
+    }
+    found.conflicts.append(one)
 
 
 def _tell_what_is_held(duplicates: Collection[_Accepted], ledger_id: int) -> None:

@@ -27,6 +27,7 @@ from audit.fault import Fault
 from audit.held import Holder, SinkNotes
 from audit.ledger.note import VerifierKey
 from audit.models import Head, Ledger, Verification
+from audit.pruned import minimum_index
 from audit.receive import receive_own
 from audit.sinks import Sink
 from audit.sinks.configured import sinks_from_settings
@@ -87,6 +88,17 @@ FROM (
 WHERE run.ledger_id = next.ledger_id
   AND run.id = next.id
 RETURNING run.ledger_id, run.id, run.attempt, run.kind, run.requested_by, run.from_seq, run.to_seq,
+    -- Over all of the ledger, when it begins at what was the minimum index when it was asked for.
+    (run.from_seq = 0 OR EXISTS (
+        SELECT FROM audit_purge WHERE ledger_id = run.ledger_id AND to_seq = run.from_seq
+    ))
+    AND NOT EXISTS (
+        SELECT FROM audit_purge
+        WHERE ledger_id = run.ledger_id
+          AND to_seq > run.from_seq
+          -- Whoever asked has not seen a purge that began while he did.
+          AND begun_at < run.started_at - interval '10 minutes'
+    ),
     run.next_seq, run.checked, run.broken, run.bad_seq, run.bad_field, run.expected, run.found
 """
 # Each of these writes only while the run is still this worker's.
@@ -159,6 +171,10 @@ class Run:
     from_seq: int
     to_seq: int | None
     """None until the head has been looked at."""
+    is_whole: bool
+    """Whether it goes over all of the ledger, so that `from_seq` was the minimum index."""
+    least: int | None = None
+    """The minimum index that whoever asked for a part has looked at."""
     after: Progress | None = None
     """How far an earlier attempt came."""
 
@@ -176,15 +192,16 @@ def ask_for_run(
     *,
     kind: Kind = "manual",
     requested_by: str = "",
-    from_seq: int = 0,
+    from_seq: int | None = None,
     to_seq: int | None = None,
 ) -> int:
-    """Put a run into the queue and return its number.
+    """Put a run into the queue and return its number; without `from_seq` over all of the ledger.
 
     It is a row when this returns and will be run, whatever Redis does.
     """
+    start = minimum_index(ledger.id) if from_seq is None else from_seq
     ((run_id,),) = rows(
-        _ASK, (ledger.id, kind, requested_by, from_seq, -1 if to_seq is None else to_seq)
+        _ASK, (ledger.id, kind, requested_by, start, -1 if to_seq is None else to_seq)
     )
     transaction.on_commit(lambda: bell.ring(ledger.id, task="audit.verify_run"))
     return int(run_id)
@@ -285,8 +302,9 @@ def work(
     try:
         steps = verify_stepwise(
             run.ledger,
-            from_seq=run.from_seq,
+            from_seq=None if run.is_whole else run.from_seq,
             to_seq=run.to_seq,
+            least=run.from_seq if run.is_whole else run.least,
             after=run.after,
             keys=keys,
             holders=holders,
@@ -310,19 +328,22 @@ def run_verification(
     *,
     kind: Kind,
     requested_by: str = "",
-    from_seq: int = 0,
+    from_seq: int | None = None,
     to_seq: int | None = None,
+    least: int | None = None,
     keys: Sequence[VerifierKey] = (),
     holders: Sequence[Holder] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Report:
     """Verify a range here and now and keep the run. A run that fails is kept as failed, and raises.
 
-    `keys` and `holders` as in `verify`; None asks the sinks of this installation, by hand and by
-    night. Raises RunStopped when somebody cancelled it meanwhile.
+    `from_seq` and `least` as in `verify_stepwise`, `keys` and `holders` as in `verify`; None asks
+    the sinks of this installation, by hand and by night. Raises RunStopped when somebody cancelled
+    it meanwhile.
     """
+    start = minimum_index(ledger.id) if from_seq is None else from_seq
     ((run_id,),) = rows(
-        _START, (ledger.id, kind, requested_by, from_seq, to_seq if to_seq is not None else -1)
+        _START, (ledger.id, kind, requested_by, start, to_seq if to_seq is not None else -1)
     )
     run = Run(
         ledger=ledger,
@@ -330,8 +351,10 @@ def run_verification(
         attempt=1,
         kind=kind,
         requested_by=requested_by,
-        from_seq=from_seq,
+        from_seq=start,
         to_seq=to_seq,
+        is_whole=from_seq is None,
+        least=least,
     )
     steps = work(run, keys=keys, holders=_outside(kind) if holders is None else holders)
     for step in steps:
@@ -351,7 +374,7 @@ def _take(*, ledger_id: int | None, waited: float) -> Run | None:
     found = rows(_TAKE, {"ledger": ledger_id, "waited": waited})
     if not found:
         return None
-    ledger_id, run_id, attempt, kind, requested_by, from_seq, to_seq, *reached = found[0]
+    ledger_id, run_id, attempt, kind, requested_by, from_seq, to_seq, is_whole, *reached = found[0]
     return Run(
         ledger=Ledger.objects.get(id=ledger_id),
         id=run_id,
@@ -360,6 +383,7 @@ def _take(*, ledger_id: int | None, waited: float) -> Run | None:
         requested_by=requested_by,
         from_seq=from_seq,
         to_seq=None if to_seq < 0 else to_seq,
+        is_whole=is_whole,
         after=_reached(to_seq - from_seq, *reached),
     )
 
@@ -462,19 +486,24 @@ def verify_new(ledger: Ledger) -> Report | None:
     size = Head.objects.values_list("size", flat=True).get(ledger=ledger)
     if size <= reached:
         return None
-    return run_verification(ledger, kind="new", from_seq=reached)
+    minimum = minimum_index(ledger.id)
+    return run_verification(ledger, kind="new", from_seq=max(reached, minimum), least=minimum)
 
 
 def verify_sample(ledger: Ledger) -> Report | None:
-    """Verify a random stretch of the ledger; None when it is empty.
+    """Verify a random stretch of what the ledger keeps; None when it is empty.
 
     With it the tiles above the stretch, and the checkpoint that covers it.
     """
     size = Head.objects.values_list("size", flat=True).get(ledger=ledger)
-    if size == 0:
+    minimum = minimum_index(ledger.id)
+    if size == minimum:
         return None
-    start = random.randrange(max(1, size - SAMPLE + 1))  # noqa: S311  # a sample, no secret
-    return run_verification(ledger, kind="sample", from_seq=start, to_seq=start + SAMPLE)
+    most = max(minimum + 1, size - SAMPLE + 1)
+    start = random.randrange(minimum, most)  # noqa: S311  # a sample, no secret
+    return run_verification(
+        ledger, kind="sample", from_seq=start, to_seq=start + SAMPLE, least=minimum
+    )
 
 
 def _is_news(ledger: Ledger, report: Report, run_id: int) -> bool:
@@ -491,7 +520,8 @@ def _is_news(ledger: Ledger, report: Report, run_id: int) -> bool:
     if report.first is None:
         return report.result == "intact" and not intact.exists()
     seq, field = report.first.seq, report.first.field
-    mended = intact.filter(from_seq__lte=seq, to_seq__gt=seq).aggregate(last=Max("id"))["last"]
+    place = max(seq, minimum_index(ledger.id))  # what lies below is gone over with what is kept
+    mended = intact.filter(from_seq__lte=place, to_seq__gt=place).aggregate(last=Max("id"))["last"]
     return not earlier.filter(
         result="tampered", bad_seq=seq, bad_field=field, id__gt=mended or 0
     ).exists()

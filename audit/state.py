@@ -68,6 +68,8 @@ class LedgerState:
     """The ledger that follows this one, which takes and signs nothing any more."""
     doubt_id: int | None = None
     """The newest run that read entries and could not prove them, while no later one could."""
+    minimum: int = 0
+    """The minimum index: the lowest seq that is kept, since what lies below was pruned."""
 
     @property
     def is_contradicted(self) -> bool:
@@ -83,6 +85,11 @@ class LedgerState:
     def unsealed(self) -> int:
         """Return how many entries no checkpoint covers."""
         return max(self.size - self.sealed_size, 0)
+
+    @property
+    def kept(self) -> int:
+        """Return how many entries a reader may find."""
+        return self.size - self.minimum
 
     @property
     def last_sealed_seq(self) -> int:
@@ -133,13 +140,14 @@ _STATES = """
            coalesce(sealing.error, ''), coalesce(sealing.witnessed, ''), l.is_public,
            l.read_only_reason, standing.doubt_id, l.succeeded_by, sealing.since,
            sealing.tried_at, anchors.failing,
-           anchors.contradicting
+           anchors.contradicting, coalesce(least.minimum, 0)
       FROM audit_ledger AS l
       JOIN audit_head AS h ON h.ledger_id = l.id
       JOIN audit_standing AS standing ON standing.ledger_id = l.id
       LEFT JOIN audit_verification AS run
         ON run.ledger_id = l.id AND run.id = standing.finding_id
       LEFT JOIN audit_sealing AS sealing ON sealing.ledger_id = l.id
+      LEFT JOIN audit_minimum AS least ON least.ledger_id = l.id
       LEFT JOIN LATERAL (
            SELECT array_agg(a.sink ORDER BY a.sink) FILTER (WHERE a.state = 'failing') AS failing,
                   array_agg(a.sink ORDER BY a.sink) FILTER (WHERE a.state = 'mismatch')
@@ -235,6 +243,7 @@ def _states(
                 sealing_tried_at=sealing_tried_at,
                 failing_anchors=tuple(failing or ()),
                 contradicting_anchors=tuple(contradicting or ()),
+                minimum=minimum,
             )
             for (
                 ledger_id,
@@ -262,5 +271,6 @@ def _states(
                 sealing_tried_at,
                 failing,
                 contradicting,
+                minimum,
             ) in cursor.fetchall()
         ]

@@ -3,7 +3,7 @@
 Each data subject of a ledger has a data key, kept only wrapped by a key outside the database and
 found only by an HMAC of its id. Blanking it is the erasure: pseudonyms can then never be computed
 again, `personal` never read. Three keys are derived from it, one a purpose. Plain keys live for
-one request.
+one request. Erasing: erase.py.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
+import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 
@@ -30,6 +31,12 @@ WHERE ledger_id = %s
 ORDER BY lookup  -- one order for all, so that two requests never wait for each other
 FOR SHARE
 """
+_READ = """
+SELECT key_id, wrapped
+FROM audit_subjectkey
+WHERE ledger_id = %s
+  AND lookup = %s
+"""
 _MAKE = """
 INSERT INTO audit_subjectkey (ledger_id, key_id, lookup, wrapped)
 SELECT %s, t.key_id, t.lookup, t.wrapped
@@ -37,6 +44,24 @@ FROM unnest(%s::uuid[], %s::bytea[], %s::bytea[]) AS t(key_id, lookup, wrapped)
 ORDER BY t.lookup
 ON CONFLICT (ledger_id, lookup) DO NOTHING
 """
+_ERASED = """
+SELECT key_id
+FROM audit_subjectkey
+WHERE ledger_id = %s
+  AND key_id = ANY(%s)
+  AND wrapped IS NULL
+"""
+
+
+class _Sealed(msgspec.Struct):
+    key_id: str
+
+
+class _HoldsPersonal(msgspec.Struct):
+    personal: _Sealed | None = None
+
+
+_decode = msgspec.json.Decoder(_HoldsPersonal).decode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,25 +126,24 @@ def hold_subjects(
     Must run inside a transaction: the rows stay locked FOR SHARE, so what is written under a key
     is committed before that key can be destroyed.
     """
+    held = hold_known_subjects(subject_ids, ledger_id=ledger_id, ledger_name=ledger_name)
+    # An erasure may come between making a key, or meeting one that another request made, and
+    # holding it; the next look then makes a new one.
+    while missing := [each for each in subject_ids if each not in held]:
+        _make(missing, ledger_id, ledger_name)
+        held |= hold_known_subjects(missing, ledger_id=ledger_id, ledger_name=ledger_name)
+    return held
+
+
+def hold_known_subjects(
+    subject_ids: Collection[str], *, ledger_id: int, ledger_name: str
+) -> dict[str, Subject]:
+    """Hold the keys that there are, as hold_subjects() does, and make none."""
     if not subject_ids:
         return {}
     by_lookup = {lookup_of(ledger_name, each): each for each in subject_ids}
     with raw_cursor() as cursor:
-        lookups = list(by_lookup)
-        rows = cursor.execute(_FIND, (ledger_id, lookups), binary=True).fetchall()
-        missing = by_lookup.keys() - {bytes(row[0]) for row in rows}
-        if missing:
-            fresh = [(uuid4(), lookup) for lookup in sorted(missing)]
-            cursor.execute(
-                _MAKE,
-                (
-                    ledger_id,
-                    [key_id for key_id, _ in fresh],
-                    [lookup for _, lookup in fresh],
-                    [_wrap(secrets.token_bytes(32), ledger_name, key_id) for key_id, _ in fresh],
-                ),
-            )
-            rows = cursor.execute(_FIND, (ledger_id, lookups), binary=True).fetchall()
+        rows = cursor.execute(_FIND, (ledger_id, list(by_lookup)), binary=True).fetchall()
     return {
         by_lookup[bytes(lookup)]: Subject(
             ledger_name=ledger_name,
@@ -129,6 +153,62 @@ def hold_subjects(
         )
         for lookup, key_id, wrapped in rows
     }
+
+
+def _make(subject_ids: Collection[str], ledger_id: int, ledger_name: str) -> None:
+    lookups = sorted(lookup_of(ledger_name, each) for each in subject_ids)
+    fresh = [(uuid4(), lookup) for lookup in lookups]
+    with raw_cursor() as cursor:
+        cursor.execute(
+            _MAKE,
+            (
+                ledger_id,
+                [key_id for key_id, _ in fresh],
+                lookups,
+                [_wrap(secrets.token_bytes(32), ledger_name, key_id) for key_id, _ in fresh],
+            ),
+        )
+
+
+def read_subject(ledger_id: int, ledger_name: str, subject_id: str) -> Subject | None:
+    """Return a subject whose key lives, or None; makes no key and holds none.
+
+    For reading alone: nothing stops an erasure between this call and what is done with its answer.
+    """
+    with raw_cursor() as cursor:
+        found = cursor.execute(
+            _READ, (ledger_id, lookup_of(ledger_name, subject_id)), binary=True
+        ).fetchone()
+    if found is None:
+        return None
+    key_id, wrapped = found
+    return Subject(
+        ledger_name=ledger_name,
+        subject_id=subject_id,
+        key_id=key_id,
+        data_key=_unwrap(bytes(wrapped), ledger_name, key_id),
+    )
+
+
+def personal_key(event: bytes) -> UUID | None:
+    """Return the key that the `personal` of a stored event is sealed under.
+
+    None without one, and where these bytes are no stored event.
+    """
+    try:
+        personal = _decode(event).personal
+        return None if personal is None else UUID(personal.key_id)
+    except (msgspec.DecodeError, ValueError):
+        return None
+
+
+def erased_keys(ledger_id: int, key_ids: Collection[UUID]) -> set[UUID]:
+    """Return which of these keys were erased."""
+    if not key_ids:
+        return set()
+    with raw_cursor() as cursor:
+        found = cursor.execute(_ERASED, (ledger_id, list(key_ids)), binary=True).fetchall()
+    return {key_id for (key_id,) in found}
 
 
 def _wrap(data_key: bytes, ledger_name: str, key_id: UUID) -> bytes:

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
-from audit import announce, append, bell, export, exporting, project, runs
+from audit import announce, append, bell, blank, erasing, export, exporting, project, prune, runs
 from audit.models import Ledger
 from audit.project import projections
 
@@ -96,3 +96,43 @@ def expire_exports() -> None:
         if export.is_any_waiting(ledger):
             bell.ring(ledger.id, task="audit.export_run")
     export.expire_exports(timezone.now())
+
+
+@shared_task(name="audit.erase")
+def erase(ledger_id: int) -> None:
+    """Work on the erasures that wait for one ledger; none when another worker took them."""
+    erasing.work_through_erasures(Ledger.objects.get(id=ledger_id))
+
+
+@shared_task(name="audit.erase_again")
+def erase_again() -> None:
+    """Destroy subject keys that a restored backup brought back; beat calls it each minute.
+
+    Rings for erasures that wait, too: the bell may have been lost.
+    """
+    erasing.erase_again()
+    for ledger in Ledger.objects.order_by("id"):
+        if erasing.is_any_waiting(ledger):
+            bell.ring(ledger.id, task="audit.erase")
+
+
+@shared_task(name="audit.prune")
+def prune_ledger(ledger_id: int) -> None:
+    """Work on the purge of one ledger; nothing when another worker has it."""
+    prune.work_through_plans(ledger_id)
+
+
+@shared_task(name="audit.ring_purges")
+def ring_purges() -> None:
+    """Ring for purges that wait; beat calls it each minute, since the bell may have been lost."""
+    for ledger in Ledger.objects.order_by("id"):
+        if prune.is_any_waiting(ledger):
+            bell.ring(ledger.id, task="audit.prune")
+
+
+@shared_task(name="audit.outlived")
+def let_go_of_the_outlived() -> None:
+    """Blank quarantined content older than its policy, drop pruned months; each night, by beat."""
+    for ledger in Ledger.objects.order_by("id"):
+        blank.blank_quarantine(ledger)
+    prune.drop_months(timezone.now().date())

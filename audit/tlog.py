@@ -9,6 +9,8 @@ Exactly C2SP tlog-tiles: nothing beyond the newest checkpoint is there, and each
 Of a public ledger anyone may have all but entry bundles. Else a key of the ledger with
 `entries:read`, or a person who may see ledgers. Entry bundles always need such a key. To anyone
 else a ledger that is not public answers as one that does not exist.
+Below the minimum index the records are pruned: their entry bundles answer 404 with the code
+`pruned`, which tlog-tiles allows, while every hash tile and checkpoint stays.
 Paths: audit.ledger.tiles. Hashes: tree.py. Checkpoints: proofs.py.
 """
 
@@ -29,7 +31,8 @@ from django.views.decorators.csrf import csrf_exempt
 
 from audit import auth
 from audit.database import rows
-from audit.errors import AuthRefused, EntriesMissing, TilesMissing
+from audit.errors import AuthRefused, EntriesMissing, EntryPruned, TilesMissing
+from audit.kept import pruned_entry
 from audit.ledger.errors import RecordTooLong, TilePathMalformed
 from audit.ledger.tiles import (
     Tile,
@@ -85,6 +88,8 @@ def _answering(
         except AuthRefused as refused:
             headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
             return problem(refused.status, refused.code, detail=refused.message, headers=headers)
+        except EntryPruned as pruned:
+            return problem(404, "pruned", detail=str(pruned))
         except (TilesMissing, EntriesMissing, RecordTooLong) as missing:
             log.error("tlog.missing", ledger=name, path=request.path, error=str(missing))
             return problem(
@@ -176,6 +181,9 @@ def _bundle(request: HttpRequest, ledger: Ledger, *, rest: str) -> HttpResponse:
     _check_is_sealed(ledger, Tile(level=0, index=bundle.index, width=bundle.width))
     seqs = bundle.entries()
     found = rows(_RECORDS, (ledger.id, seqs.start, seqs.stop))
+    pruned = pruned_entry(ledger.id, seqs.stop - 1)
+    if pruned is not None:
+        raise EntryPruned(f"{pruned} Its hash tile is still here.")
     if len(found) != len(seqs):
         raise EntriesMissing(ledger=ledger.name, start=seqs.start, end=seqs.stop, found=len(found))
     body = encode_bundle(bytes(record) for (record,) in found)

@@ -8,7 +8,13 @@ over a range at a fixed size checks
   the chain ends at the head;
 - in verify_tree.py: every full tile in which an entry of the range is, each hash and its root;
 - in verify_seals.py: every checkpoint of the range and the first one that covers it, its note, its
-  signature and root, the keys, and what others hold (held.py).
+  signature and root, the keys, and what others hold (held.py);
+- in verify_purges.py: that what is pruned was let go by an entry that says so.
+
+Below the minimum index there are no entries any more. There the leaves come from the tiles, so that
+every root that was ever signed is still derived; the first entry that is kept must name the last of
+them as its `prev`. A run over all of a ledger is as good as it was before; one that was told to
+begin below the minimum index is *not proven*.
 
 It streams in keyset chunks, a short transaction each, in flat memory. A run that goes on where
 another one stopped reads the right edge of the tree from the tiles that were checked: whatever was
@@ -19,13 +25,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Literal, TypeAlias
 
 import msgspec
-from django.db import connection
 
 from audit.database import raw_cursor, rows
 from audit.errors import TilesMissing
@@ -37,8 +43,16 @@ from audit.ledger.errors import TileMalformed
 from audit.ledger.note import VerifierKey
 from audit.ledger.record import FORMAT_VERSION, GENESIS
 from audit.models import Ledger
+from audit.pruned import minimum_index
+from audit.verify_purges import Purged, check_purges
 from audit.verify_seals import NO_CHECKPOINT, Seals
-from audit.verify_tree import TreeWalk, missing_fault, tiles_beyond
+from audit.verify_tree import (
+    TreeWalk,
+    leaf_of_tile,
+    leaves_of_tiles,
+    missing_fault,
+    tiles_beyond,
+)
 
 __all__ = ["NO_CHECKPOINT", "Progress", "Report", "Result", "verify", "verify_stepwise"]
 
@@ -89,6 +103,8 @@ class Report:
     """One past the last seq that was to be checked."""
     checked: int
     """Entries read and compared."""
+    pruned: int
+    """Seqs of pruned entries that were gone over: there only the tiles could be compared."""
     broken: int
     """Entries, tiles, checkpoints and keys with a fault, and entries and tiles that are missing."""
     first: Fault | None
@@ -122,7 +138,7 @@ class Progress:
 def verify(
     ledger: Ledger,
     *,
-    from_seq: int = 0,
+    from_seq: int | None = None,
     to_seq: int | None = None,
     keys: Sequence[VerifierKey] = (),
     holders: Sequence[Holder] = (),
@@ -130,6 +146,8 @@ def verify(
 ) -> Report:
     """Check the entries from `from_seq` up to, not including, `to_seq` (default: the head).
 
+    Without `from_seq` it goes over all of the ledger: the tiles of what was pruned, then every
+    entry there is. One that lies below the minimum index makes the result *not proven*.
     `keys` are the ledger's and its witnesses', known from outside the database; without them its
     own word for them is used, and the note says so. `holders` are asked what they hold of it.
     `on_progress` is called after each chunk; what it raises ends the run. Raises HeldUnusable.
@@ -146,36 +164,43 @@ def verify(
 def verify_stepwise(
     ledger: Ledger,
     *,
-    from_seq: int = 0,
+    from_seq: int | None = None,
     to_seq: int | None = None,
+    least: int | None = None,
     after: Progress | None = None,
     keys: Sequence[VerifierKey] = (),
     holders: Sequence[Holder] = (),
 ) -> Iterator[Progress | Report]:
     """Check as `verify` does: yield how far it is after each chunk, and the report at the end.
 
-    With `after`, what an earlier run over the same range said last, it goes on from there.
+    `least` is the minimum index as it stood when the run was asked for (default: as it stands):
+    what is pruned after that is nothing against the run. With `after`, what an earlier run over
+    the same range said last, it goes on from there; a run over all of a ledger must then be given
+    the same `least`.
     """
     started = time.perf_counter()
     held = all_held(ledger, holders)  # before the head, which may grow meanwhile
     size, head = _head(ledger)
     end = size if to_seq is None else min(to_seq, size)
+    least = minimum_index(ledger.id) if least is None else least
     run = _Run(
         ledger=ledger,
         seals=Seals(ledger, keys=keys, held=held),
         from_seq=from_seq,
         end=end,
         size=size,
+        least=least,
         after=after,
     )
-    total = max(end - from_seq, 0)
+    start = least if from_seq is None else from_seq
+    total = max(end - start, 0)
     while run.seq < end:
         run.check_chunk()
         yield Progress(
             checked=run.checked,
             total=total,
             seconds=time.perf_counter() - started,
-            next_seq=run.seq,
+            next_seq=max(run.seq, start),
             broken=run.broken,
             first=run.first,
         )
@@ -200,22 +225,32 @@ class _Run:
         *,
         ledger: Ledger,
         seals: Seals,
-        from_seq: int,
+        from_seq: int | None,
         end: int,
         size: int,
+        least: int,
         after: Progress | None,
     ) -> None:
         self.ledger, self.seals = ledger, seals
-        self.from_seq, self.end, self.size = from_seq, end, size
-        self.seq = from_seq if after is None else after.next_seq
+        self.from_seq, self.end, self.size, self.least = from_seq, end, size, least
+        self.base = from_seq or 0
+        """The first seq that is gone over, be it pruned."""
+        self.minimum = minimum_index(ledger.id)
+        """As far as this run has seen it; purges go on meanwhile."""
+        self.seq = self.base
+        if after is not None and after.next_seq > (least if from_seq is None else from_seq):
+            self.seq = after.next_seq
+        self.pruned = 0
+        self.purges = Purged()
         self.broken = 0 if after is None else after.broken
         self.first = None if after is None else after.first
-        prev = _hash_before(ledger, self.seq) if end > from_seq else GENESIS.hex()
+        is_any = end > self.base
+        prev = _hash_before(ledger, self.seq, self.minimum) if is_any else GENESIS.hex()
         checked = 0 if after is None else after.checked
         self.walk = _Walk(ledger_name=ledger.name, seq=self.seq, prev=prev, checked=checked)
-        self.unmade_from = _without_tiles_from(ledger, seals) if end > from_seq else None
+        self.unmade_from = _without_tiles_from(ledger, seals) if is_any else None
         self.edge_fault: Fault | None = None
-        self.tree = self._begin_tree() if end > from_seq else None
+        self.tree = self._begin_tree() if is_any else None
 
     @property
     def checked(self) -> int:
@@ -240,28 +275,60 @@ class _Run:
 
     def check_chunk(self) -> None:
         """Check the next entries, then the tree and what was stated about it as far as they go."""
+        if self.seq < self.minimum:
+            self._check_pruned()
+        else:
+            self._check_entries()
+
+    def _check_pruned(self) -> None:
+        """Go over what was pruned: the leaves are those that the tiles kept."""
+        start, stop = self.seq, min(self.seq + CHUNK, self.minimum, self.end)
+        leaves, missing = leaves_of_tiles(self.ledger.id, start, stop)
+        for fault in (*missing, *_missing_keys(self.ledger, start, stop)):
+            self.blame(fault)
+        self._check_tree(leaves, frozenset(), start, stop)
+        last = leaves[-1]
+        self.walk.begin(stop, prev="" if last is None else last.hex())
+        self.pruned += stop - start
+        self.seq = stop
+
+    def _check_entries(self) -> None:
         start, stop = self.seq, min(self.seq + CHUNK, self.end)
         leaves: list[bytes | None] = [None] * (stop - start)
-        named: set[int] = set()
-        before = self.walk.checked
-        for fault in self.walk.check(_read(self.ledger, start, stop), start, leaves):
-            named.add(fault.seq)
+        walk = copy(self.walk)
+        faults = list(walk.check(_read(self.ledger, start, stop), start, leaves))
+        if (faults or walk.seq < stop) and self._is_overtaken(start):
+            return  # a purge took what this chunk was to hold
+        named = {fault.seq for fault in faults}
+        for fault in faults:
             self.blame(fault)
-        if self.walk.checked == before:
+        is_empty = walk.checked == self.walk.checked
+        self.walk = walk
+        if is_empty:
             stop = self._skip(start)
         else:
-            for missing in range(self.walk.seq, stop):
+            for missing in range(walk.seq, stop):
                 named.add(missing)
                 self.blame(_no_entry(missing))
-            self.walk.go_on(stop)
+            walk.go_on(stop)
+        self._check_tree(leaves, frozenset(named), start, stop)
+        self.seq = stop
+
+    def _is_overtaken(self, start: int) -> bool:
+        """Tell whether a purge has moved the minimum index beyond a seq since it was read."""
+        self.minimum = minimum_index(self.ledger.id)
+        return start < self.minimum
+
+    def _check_tree(
+        self, leaves: Sequence[bytes | None], named: frozenset[int], start: int, stop: int
+    ) -> None:
         self._blame_edge()
         stated, faults = self.seals.stated(start, stop)
         for fault in faults:
             self.blame(fault)
         if self.tree is not None:
-            for fault in self.tree.take(leaves, named=frozenset(named), stated=stated):
+            for fault in self.tree.take(leaves, named=named, stated=stated):
                 self.blame(fault)
-        self.seq = stop
 
     def _blame_edge(self) -> None:
         """Blame a tree without its edge: after the entries, which say more about one seq."""
@@ -284,31 +351,40 @@ class _Run:
         if self.tree is not None:
             for fault in self.tree.tiles_around_the_end():
                 self.blame(fault)
-        if self.end > self.from_seq:
-            for fault in self.seals.keys_of(self.from_seq, self.end):
+        if self.end > self.base:
+            for fault in self.seals.keys_of(self.base, self.end, minimum=self.minimum):
                 self.blame(fault)
             self._check_covering()
+        if self._covers_purges():
+            self.purges = check_purges(self.ledger.id, self.minimum)
+            for fault in self.purges.faults:
+                self.blame(fault)
         if self.end != self.size:
             return
-        is_whole = self.end > self.from_seq and not self.walk.is_cut_off
+        is_whole = self.end > self.base and not self.walk.is_cut_off
         if is_whole and self.walk.prev != head:
             self.blame(Fault(seq=self.size - 1, field="head", expected=self.walk.prev, found=head))
         # A range that begins beyond the head holds nothing, and accuses nobody.
         for faults in (
             ()
             if self.walk.is_cut_off
-            else _strangers(self.ledger, min(self.from_seq, self.size), self.size),
+            else _strangers(self.ledger, min(self.base, self.size), self.size),
             tiles_beyond(self.ledger.id, size=self.size),
             self.seals.beyond(self.size),
         ):
             for fault in faults:
                 self.blame(fault)
 
+    def _covers_purges(self) -> bool:
+        """Tell whether the run answers for what was pruned, and not for a part that is kept."""
+        reaches = self.minimum <= self.end or self.end == self.size
+        return reaches and (self.from_seq is None or self.from_seq < self.least)
+
     def _check_covering(self) -> None:
         """Compare the first checkpoint that covers the range from beyond it."""
         covering = self.seals.covering(self.end)
         if isinstance(covering, Fault):
-            if not self.from_seq <= covering.seq < self.end:
+            if not self.base <= covering.seq < self.end:
                 self.blame(covering)
         elif covering is not None and covering.stated.size > self.end and self.tree is not None:
             for fault in self.tree.covered_by(covering.stated):
@@ -319,25 +395,37 @@ class _Run:
         result: Result = "tampered"
         sealed_to, note = 0, ""
         if self.first is None:
-            covered = self.seals.covered(self.from_seq, self.end)
+            covered = self.seals.covered(self.base, self.end)
             sealed_to = covered.sealed_to
-            reasons = list(covered.gaps) if self.checked else ["nothing was checked", *covered.gaps]
+            reasons = [*self._unchecked(), *self.purges.pending, *covered.gaps]
             result = "not_proven" if reasons else "intact"
-            note = "; ".join(reasons) or covered.note
+            note = "; ".join(reasons) or "; ".join(filter(None, (covered.note, self.purges.said)))
             if self.unmade_from is not None and not reasons:
                 note += f"; no tiles from #{self.unmade_from:,} on: run manage.py filltiles"
         return Report(
             ledger=self.ledger.name,
             result=result,
-            from_seq=self.from_seq,
+            from_seq=self.minimum if self.from_seq is None else self.from_seq,
             to_seq=self.end,
             checked=self.checked,
+            pruned=self.pruned,
             broken=self.broken,
             first=self.first,
             sealed_to=sealed_to,
             note=note,
             seconds=seconds,
         )
+
+    def _unchecked(self) -> Iterator[str]:
+        """Yield what of the range was asked for and could not be read."""
+        if self.from_seq is not None and self.from_seq < min(self.least, self.end):
+            last = min(self.least, self.end) - 1
+            yield (
+                f"#{self.from_seq:,} to #{last:,} were pruned; their tiles and checkpoints agree, "
+                f"and a run that begins at #{self.least:,} can prove the rest"
+            )
+        elif not self.checked:
+            yield "nothing was checked"
 
 
 def _without_tiles_from(ledger: Ledger, seals: Seals) -> int | None:
@@ -357,10 +445,13 @@ def _head(ledger: Ledger) -> tuple[int, str]:
     return size, bytes(head).hex()
 
 
-def _hash_before(ledger: Ledger, seq: int) -> str:
+def _hash_before(ledger: Ledger, seq: int, minimum: int) -> str:
     """Return the hash that the entry `seq` must name as its `prev`; empty when that one is gone."""
     if seq == 0:
         return GENESIS.hex()
+    if seq <= minimum:
+        leaf = leaf_of_tile(ledger.id, seq - 1)
+        return "" if leaf is None else leaf.hex()
     found = rows(
         "SELECT hash FROM audit_entry WHERE ledger_id = %s AND seq = %s LIMIT 1",
         (ledger.id, seq - 1),
@@ -388,6 +479,10 @@ class _Walk:
         self.checked = checked
         self.is_cut_off = False
         """Whether the last seqs that were passed have no entry."""
+
+    def begin(self, seq: int, *, prev: str) -> None:
+        """Go to where the entries begin that are kept."""
+        self.seq, self.prev = seq, prev
 
     def go_on(self, seq: int) -> None:
         """Pass over entries that are missing."""
@@ -478,6 +573,15 @@ UNION ALL
 """
 
 
+_KEYS = """
+SELECT count(*)
+FROM audit_eventkey
+WHERE ledger_id = %s
+  AND seq >= %s
+  AND seq < %s
+"""
+
+
 def _strangers(ledger: Ledger, from_seq: int, size: int) -> Iterator[Fault]:
     """Yield entries and event keys that stand where none can be.
 
@@ -491,18 +595,7 @@ def _strangers(ledger: Ledger, from_seq: int, size: int) -> Iterator[Fault]:
         for (seq,) in beyond:
             if seq < 0 or seq >= now:
                 yield Fault(seq=seq, field="seq", expected=f"at most {now - 1}", found=str(seq))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT count(*)
-            FROM audit_eventkey
-            WHERE ledger_id = %s
-              AND seq >= %s
-              AND seq < %s
-            """,
-            (ledger.id, from_seq, size),
-        )
-        (keys,) = cursor.fetchone()
+    keys = _count_keys(ledger, from_seq, size)
     if keys > size - from_seq:
         yield Fault(
             seq=from_seq,
@@ -510,3 +603,17 @@ def _strangers(ledger: Ledger, from_seq: int, size: int) -> Iterator[Fault]:
             expected=f"{size - from_seq} keys",
             found=f"{keys} keys",
         )
+
+
+def _missing_keys(ledger: Ledger, start: int, stop: int) -> Iterator[Fault]:
+    """Yield that event keys of pruned entries are gone: an id must never be usable twice."""
+    keys = _count_keys(ledger, start, stop)
+    if keys < stop - start:
+        yield Fault(
+            seq=start, field="event key", expected=f"{stop - start} keys", found=f"{keys} keys"
+        )
+
+
+def _count_keys(ledger: Ledger, start: int, stop: int) -> int:
+    ((keys,),) = rows(_KEYS, (ledger.id, start, stop))
+    return int(keys)

@@ -267,8 +267,11 @@ class Seals:
                     found=f"{now}: cut off, or restored to an earlier time",
                 )
 
-    def keys_of(self, start: int, end: int) -> Iterator[Fault]:
-        """Yield what is wrong with the keys that signed first in this range."""
+    def keys_of(self, start: int, end: int, *, minimum: int = 0) -> Iterator[Fault]:
+        """Yield what is wrong with the keys that signed first in this range.
+
+        The entry that announced a key of below the minimum index may have been pruned since.
+        """
         if start == 0:
             yield from self._odd_keys
         # In this order: an announcement comes with its key, waits in the inbox, then is chained.
@@ -277,7 +280,8 @@ class Seals:
         for each in self._own:
             if not start < each.first_size <= end:
                 continue
-            if not waits and each.vkey not in announced:
+            is_kept = each.first_size >= minimum
+            if is_kept and not waits and each.vkey not in announced:
                 yield _key_fault(
                     each.first_size, expected=f"an entry that announces {each.key}", found="none"
                 )

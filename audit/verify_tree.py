@@ -59,6 +59,16 @@ _HEAD = "SELECT coalesce(max(size), 0) FROM audit_head WHERE ledger_id = %s"
 _Stored = dict[tuple[int, int], tuple[bytes, bytes]]
 
 
+_LEAVES = """
+SELECT index, hashes
+FROM audit_tile
+WHERE ledger_id = %s
+  AND level = 0
+  AND index >= %s
+  AND index < %s
+"""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stated:
     """Somebody stated that the tree had this root at this size."""
@@ -275,6 +285,35 @@ class TreeWalk:
             expected=stated.root.hex(),
             found=f"{found.hex()}, to which the entries below #{stated.size} lead",
         )
+
+
+def leaves_of_tiles(
+    ledger_id: int, start: int, stop: int
+) -> tuple[list[bytes | None], list[Fault]]:
+    """Return the leaf of each seq of a range as its tile kept it, and the tiles that are missing.
+
+    For what was pruned: every tile there is full. A leaf is None where its tile is missing.
+    """
+    first, beyond = start // TILE_WIDTH, -(-stop // TILE_WIDTH)
+    stored: dict[int, bytes] = dict(rows(_LEAVES, (ledger_id, first, beyond)))
+    leaves: list[bytes | None] = []
+    faults = []
+    for index in range(first, beyond):
+        hashes = stored.get(index)
+        leaves += [None] * TILE_WIDTH if hashes is None else _split(hashes)
+        if hashes is None:
+            seq = max(index * TILE_WIDTH, start)
+            faults.append(
+                Fault(seq=seq, field=_path(0, index), expected="256 hashes", found="no tile")
+            )
+    skipped = start - first * TILE_WIDTH
+    return leaves[skipped : skipped + stop - start], faults
+
+
+def leaf_of_tile(ledger_id: int, seq: int) -> bytes | None:
+    """Return the leaf of a seq as its full tile kept it; None when that tile is missing."""
+    (leaf,), _ = leaves_of_tiles(ledger_id, seq, seq + 1)
+    return leaf
 
 
 def missing_fault(problem: TilesMissing | TileMalformed, *, seq: int) -> Fault:

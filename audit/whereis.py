@@ -1,4 +1,4 @@
-"""Say what has become of an event: received, chained, sealed or quarantined. Reads only.
+"""Say what has become of an event: received, chained, sealed, pruned, quarantined. Reads only.
 
 The sender asks by id after a 202. Waiting inside a POST: audit.wait. States: docs/api.md.
 """
@@ -10,17 +10,18 @@ from typing import Literal
 from uuid import UUID
 
 from audit.database import rows
+from audit.kept import PrunedEntry, pruned_entry
 
 INBOX_LOOK = 10_000
 """The newest inbox rows that are searched for an id."""
 
-State = Literal["received", "chained", "sealed", "quarantined"]
+State = Literal["received", "chained", "sealed", "pruned", "quarantined"]
 
 _CHAINED = """
 SELECT k.seq, e.hash,
        k.seq < (SELECT max(size) FROM audit_checkpoint WHERE ledger_id = k.ledger_id)
 FROM audit_eventkey AS k
-JOIN audit_entry AS e ON e.ledger_id = k.ledger_id AND e.seq = k.seq
+LEFT JOIN audit_entry AS e ON e.ledger_id = k.ledger_id AND e.seq = k.seq
 WHERE k.ledger_id = %s
   AND k.event_id = %s
 """
@@ -54,9 +55,11 @@ class Whereabouts:
     seq: int | None = None
     """Its place in the chain, once chained."""
     hash: str | None = None
-    """The entry's hash in hex, once chained."""
+    """The entry's hash in hex, once chained; of one that was pruned, from its tile."""
     reason: str | None = None
     """Why it could not be chained, when it is in quarantine."""
+    pruned: PrunedEntry | None = None
+    """Who let its entry go, and when."""
 
 
 def whereis(event_id: UUID, *, ledger_id: int) -> Whereabouts | None:
@@ -76,8 +79,13 @@ def whereis(event_id: UUID, *, ledger_id: int) -> Whereabouts | None:
 
 def _chained(event_id: UUID, ledger_id: int) -> Whereabouts | None:
     for seq, leaf, is_sealed in rows(_CHAINED, (ledger_id, event_id)):
-        state: State = "sealed" if is_sealed else "chained"
-        return Whereabouts(state=state, seq=seq, hash=bytes(leaf).hex())
+        # Event keys stay, so an id of long ago is still told from one that was never sent.
+        pruned = pruned_entry(ledger_id, seq)
+        if pruned is not None:
+            return Whereabouts(state="pruned", seq=seq, hash=pruned.hash, pruned=pruned)
+        if leaf is not None:
+            state: State = "sealed" if is_sealed else "chained"
+            return Whereabouts(state=state, seq=seq, hash=bytes(leaf).hex())
     return None
 
 

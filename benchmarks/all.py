@@ -23,6 +23,7 @@ SCRIPTS: tuple[tuple[str, ...], ...] = (
     ("verify",),
     ("pages",),
     ("bundle",),
+    ("destinations", "--per-second", "2000", "--events", "60000"),
     ("peers",),
 )
 LARGE: tuple[str, ...] = ("ingest", "--large")

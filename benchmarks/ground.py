@@ -39,6 +39,8 @@ class Installation:
     worker_url: str
     pids: dict[str, int]
     """The processes that `up` started, by name; each may have children."""
+    data: Path
+    """Where all of it lives, for commands."""
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
@@ -104,6 +106,7 @@ def _when_ready(process: subprocess.Popen[bytes], data: Path, log: Path) -> Inst
                 database_url=ready["database_url"],
                 worker_url=services["database_worker_url"],
                 pids=ready["pids"],
+                data=data,
             )
         time.sleep(0.1)
     raise RuntimeError(f"the installation did not come up:\n{log.read_text()[-4000:]}")

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 
 SLATE = {
     "50": "oklch(98.4% .003 247.858)",
@@ -59,6 +59,15 @@ def _may(*permissions: str) -> Any:
         return request.user.has_perms(permissions)
 
     return allowed
+
+
+def _is_under(*pages: str) -> Any:
+    """Return what tells whether a page stands under one of these, for an item of several lists."""
+
+    def active(request: HttpRequest) -> bool:
+        return request.path.startswith(tuple(reverse(f"admin:{page}") for page in pages))
+
+    return active
 
 
 UNFOLD: dict[str, Any] = {
@@ -146,6 +155,25 @@ UNFOLD: dict[str, Any] = {
                         "icon": "key",
                         "link": reverse_lazy("admin:audit_agentkey_changelist"),
                         "permission": _may("audit.view_agentkey"),
+                    },
+                    {
+                        "title": "Data subjects",
+                        "icon": "person_off",
+                        "link": reverse_lazy("admin:audit_erasure_changelist"),
+                        "permission": _may("audit.view_erasure"),
+                    },
+                    {
+                        "title": "Retention and holds",
+                        "icon": "auto_delete",
+                        "link": reverse_lazy("admin:audit_purgeplan_changelist"),
+                        "active": _is_under("audit_purgeplan_changelist", "audit_hold_changelist"),
+                        "permission": _may("audit.view_purgeplan"),
+                    },
+                    {
+                        "title": "Destinations",
+                        "icon": "outbox",
+                        "link": reverse_lazy("admin:audit_destination_changelist"),
+                        "permission": _may("audit.view_destination"),
                     },
                     {
                         "title": "People",

@@ -23,7 +23,9 @@ from django.db.migrations.recorder import MigrationRecorder
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from audit.errors import TombstonesUnreadable
 from audit.figures import bounded, oldest_waiting_seconds
+from audit.tombstones import living
 from obsplatform.pulse import NoPulse, pulse
 
 Status: TypeAlias = Literal["ok", "degraded", "critical"]
@@ -33,6 +35,7 @@ REDIS_SECONDS: Final = 0.2
 SLOW_QUERY_SECONDS: Final = 0.1
 SEAL_DEGRADED_SECONDS: Final = 60
 ANCHOR_DEGRADED_SECONDS: Final = 60  # a receiver that restarts is no news
+DESTINATION_DEGRADED_SECONDS: Final = 60
 LAG_DEGRADED_SECONDS: Final = 10
 LAG_CRITICAL_SECONDS: Final = 60  # from here on ingest itself may refuse
 DISK_LEAST_FREE: Final = 0.10
@@ -346,6 +349,70 @@ def failing_anchors() -> list[str]:
         ]
 
 
+def check_erasures() -> Finding:
+    """No key of an erased data subject lives again, as it does after a restore."""
+    try:
+        alive = living()
+    except TombstonesUnreadable as error:
+        return Finding(status="degraded", detail=str(error))
+    if alive:
+        return Finding(
+            status="degraded",
+            detail=f"{len(alive):,} keys of erased data subjects live again: a backup was "
+            "restored; beat destroys them within a minute, manage.py erase again at once",
+        )
+    return Finding(status="ok", detail="no erased key lives")
+
+
+def check_destinations() -> Finding:
+    """Entries reach those they are sent on to. Nothing waits for them, so never critical."""
+    return _told(failing_destinations(), fine="no destination fails")
+
+
+def failing_destinations() -> list[str]:
+    """Return a sentence for each destination that is dead, fails for long, or is not tried."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT d.name, l.name, d.state = 'dead', d.failures, d.error,
+                   extract(epoch FROM clock_timestamp() - coalesce(d.failing_since, d.made_at)),
+                   h.size - d.next_seq
+            FROM audit_destination AS d
+            JOIN audit_ledger AS l ON l.id = d.ledger_id
+            JOIN audit_head AS h ON h.ledger_id = d.ledger_id
+            CROSS JOIN LATERAL (
+                SELECT clock_timestamp() - make_interval(
+                    secs => %(late)s + coalesce((d.options->>'collect_seconds')::integer, 0)
+                )
+            ) AS late(since)
+            WHERE d.removed_at IS NULL
+              AND (d.state = 'dead'
+                   OR (d.state = 'active' AND d.failing_since < late.since)
+                   OR (d.state = 'active'
+                       AND d.failures = 0
+                       AND NOT d.options @> '{"sealed_only": true}'
+                       AND coalesce(d.tried_at, d.made_at) < late.since
+                       AND EXISTS (
+                           SELECT
+                           FROM audit_entry AS e
+                           WHERE e.ledger_id = d.ledger_id
+                             AND e.seq = d.next_seq
+                             AND e.received_at < late.since
+                       )))
+            ORDER BY 3 DESC, 6 DESC
+            """,
+            {"late": DESTINATION_DEGRADED_SECONDS},
+        )
+        return [
+            f"destination {name} of {ledger} is dead since its last try failed: {error}"
+            if is_dead
+            else f"destination {name} of {ledger} fails for {age:.0f} s now: {error}"
+            if failures
+            else f"destination {name} of {ledger} lacks {lag:,} entries; does `deliver` run?"
+            for name, ledger, is_dead, failures, error, age, lag in cursor.fetchall()
+        ]
+
+
 def _told(problems: list[str], *, fine: str) -> Finding:
     """Return the first of the problems and how many more there are."""
     if not problems:
@@ -397,5 +464,7 @@ DATABASE_CHECKS: Final[dict[str, Callable[[], Finding]]] = {
     "append": check_append,
     "seal": check_seal,
     "anchors": check_anchors,
+    "destinations": check_destinations,
+    "erasures": check_erasures,
 }
 OTHER_CHECKS: Final[dict[str, Callable[[], Finding]]] = {"redis": check_redis, "disk": check_disk}

@@ -34,6 +34,7 @@ HTTPS = env.boolean("OBS_HTTPS", False)  # secure cookies and HSTS; set it behin
 SECRET_KEY = keys.secret_key(KEY_DIR)
 SUBJECT_WRAPPING_KEY = keys.read_or_make(KEY_DIR, "wrapping")  # encrypts the data subjects' keys
 SUBJECT_LOOKUP_KEY = keys.read_or_make(KEY_DIR, "lookup")  # finds a data subject without its id
+TOMBSTONES = env.folder("OBS_TOMBSTONES", KEY_DIR / "tombstones")  # keys that must stay destroyed
 DIGEST_KEY = keys.read_or_make(KEY_DIR, "digest")  # tells an honest retry from other content
 API_KEY_PEPPER = keys.read_or_make(KEY_DIR, "pepper")  # a stolen table holds no usable API key
 
@@ -41,6 +42,8 @@ API_KEY_PEPPER = keys.read_or_make(KEY_DIR, "pepper")  # a stolen table holds no
 
 _ROLE_OF_COMMAND = {
     "append_pending": "worker",
+    "deliver": "worker",
+    "erase": "worker",
     "exportledger": "worker",
     "filltiles": "worker",
     "makesigningkey": "worker",
@@ -122,7 +125,10 @@ CELERY_BEAT_SCHEDULE = {
     "verify what is new": {"task": "audit.verify_new", "schedule": 10.0},
     "verify a sample": {"task": "audit.verify_sample", "schedule": 60.0},
     "verify everything": {"task": "audit.verify_all", "schedule": crontab(hour=2, minute=10)},
+    "destroy restored subject keys": {"task": "audit.erase_again", "schedule": 60.0},
     "delete expired exports": {"task": "audit.expire_exports", "schedule": 600.0},
+    "ring for purges": {"task": "audit.ring_purges", "schedule": 60.0},
+    "let go of the outlived": {"task": "audit.outlived", "schedule": crontab(hour=3, minute=20)},
     "make months": {"task": "audit.make_months", "schedule": crontab(hour=3, minute=0)},
 }
 
@@ -149,7 +155,10 @@ EXPORT_DAYS = env.integer("OBS_EXPORT_DAYS", 30, least=1, most=3650)  # then an 
 EXPORT_LINK_SECONDS = env.integer(
     "OBS_EXPORT_LINK_SECONDS", 3600, least=60, most=604_800
 )  # a link to a file works for whoever holds it, so not for long
-PROJECTIONS = ["audit.agents.AgentRegistry"]  # what is derived from entries, by dotted path
+PROJECTIONS = [  # what is derived from entries, by dotted path
+    "audit.agents.AgentRegistry",
+    "audit.subject_index.SubjectIndex",
+]
 METRICS_COLLECTORS = ["audit.collectors.AuditCollector"]  # what /metrics shows, by dotted path
 
 # --- Anchors, and other addresses that a person configures ---------------------------------------
@@ -186,6 +195,10 @@ ANCHOR_EMAIL_TO = env.words("OBS_ANCHOR_EMAIL_TO")  # mailboxes outside our reac
 ANCHOR_EMAIL_SECONDS = env.seconds("OBS_ANCHOR_EMAIL_SECONDS", 86_400.0, least=0)
 WITNESS_POLICY = env.text("OBS_WITNESS_POLICY")  # a tlog-policy file: who cosigns, how many do
 WITNESS_SECONDS = env.seconds("OBS_WITNESS_SECONDS", 1.0, least=0.1)  # sealing waits so long
+DESTINATION_FOLDER = env.folder("OBS_DESTINATION_DIR", DATA / "destinations")  # of kind `file`
+DESTINATION_DEAD_AFTER = env.seconds(
+    "OBS_DESTINATION_DEAD_AFTER", 86_400.0, least=1
+)  # of failing, then a person must look
 EMAIL_HOST = env.text("OBS_EMAIL_HOST", "localhost")
 EMAIL_PORT = env.integer("OBS_EMAIL_PORT", 25, least=1, most=65535)
 EMAIL_HOST_USER = env.text("OBS_EMAIL_USER")

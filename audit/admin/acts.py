@@ -6,7 +6,7 @@ the entry. Pages that only read: audit.readonly.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,8 +57,11 @@ class Look:
         return f"{self.address}?{query.urlencode()}"
 
 
-def read_look(request: HttpRequest, *, shows: dict[str, str]) -> Look:
-    """Read the address of a list. `shows` names its tabs and their words, the usual one first."""
+def read_look(request: HttpRequest, *, shows: dict[str, str], beside: Collection[str] = ()) -> Look:
+    """Read the address of a list. `shows` names its tabs and their words, the usual one first.
+
+    `beside` names what the caller reads of the address himself.
+    """
     asked = request.GET
     ledgers = ledger_states(also=asked.get("ledger", ""))
     wanted = asked.get("ledger") or (ledgers[0].name if ledgers else "")
@@ -67,7 +70,7 @@ def read_look(request: HttpRequest, *, shows: dict[str, str]) -> Look:
     errors = {
         name: "is no filter of this list"
         for name in asked
-        if name not in {"ledger", "show", "after", "before"}
+        if name not in {"ledger", "show", "after", "before", *beside}
     }
     if show not in shows:
         errors["show"] = f"is one of {', '.join(shows)}"

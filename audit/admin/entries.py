@@ -24,11 +24,14 @@ from audit.admin.entry_form import PAGING, SENT, address, chips, form, sent_addr
 from audit.admin.entry_proof import shell_lines, shown_proof
 from audit.admin.lines import event_of, lines, lines_around, parsed, run_lines
 from audit.errors import NotSealed, TilesMissing
+from audit.kept import PrunedEntry, pruned_entry
 from audit.ledger.proof import format_proof
 from audit.models import Entry, Ledger
-from audit.proofs import prove_entry
+from audit.proofs import newest_checkpoint, prove_entry
+from audit.pruned import minimum_index
 from audit.query import LIST_SECONDS, EntryFilter, QueryTooSlow, time_limit
 from audit.readonly import KeysetPage, ReadOnlyModelAdmin, keyset_page
+from audit.verify_tree import leaf_of_tile
 
 ZERO_HASH = "0" * 64
 REACH = 2
@@ -48,6 +51,7 @@ class EntryAdmin(ReadOnlyModelAdmin):
             path("<str:object_id>/record/", self.page(self.record), name="audit_entry_record"),
             path("<str:object_id>/proof/", self.page(self.proof), name="audit_entry_proof"),
             path("<str:ledger>/<int:seq>/", self.page(self.at), name="audit_entry_at"),
+            path("<str:ledger>/<int:seq>/proof/", self.page(self.proof_at), name="audit_proof_at"),
             *super().get_urls(),
         ]
 
@@ -107,11 +111,32 @@ class EntryAdmin(ReadOnlyModelAdmin):
         return self._entry_page(request, _entry_by_hash(object_id))
 
     def at(self, request: HttpRequest, ledger: str, seq: int) -> HttpResponse:
-        """Send on to the entry's permalink, which names its hash."""
+        """Send on to the entry's permalink, which names its hash; of a pruned one, say so."""
+        gone = _pruned_at(ledger, seq)
+        if gone is not None:
+            return self._pruned_page(request, ledger, gone)
         entry = _entry_at(ledger, seq)
         if entry is None:
             raise Http404(f"{ledger} has no entry #{seq}")
         return HttpResponseRedirect(_address(entry.hash))
+
+    def _pruned_page(self, request: HttpRequest, ledger: str, gone: PrunedEntry) -> HttpResponse:
+        """Say who let an entry go, and what still proves that it was there."""
+        shown = state.ledger_state(name=ledger)
+        assert shown is not None, "what was pruned stood in a ledger"
+        newest = newest_checkpoint(shown.id)
+        context = self.frame(
+            request,
+            title=f"Entry #{gone.seq:,}",
+            strip=shown,
+            shown=shown,
+            object=Entry(ledger=Ledger(id=shown.id, name=shown.name), seq=gone.seq),
+            gone=gone,
+            last_seq=gone.to_seq - 1,
+            is_sealed=newest is not None and gone.seq < newest.size,
+            newest=newest,
+        )
+        return TemplateResponse(request, "audit/entry_pruned.html", context)
 
     def record(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Give the stored bytes of the record, exactly."""
@@ -124,15 +149,14 @@ class EntryAdmin(ReadOnlyModelAdmin):
     def proof(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Give the proof of the entry against the newest checkpoint, as a `.tlog-proof` file."""
         entry = _entry_by_hash(object_id)
-        try:
-            proof, _ = prove_entry(entry.ledger_id, entry.seq)
-        except (NotSealed, TilesMissing) as error:
-            raise Http404(str(error)) from error
-        answer = HttpResponse(format_proof(proof), content_type="text/plain; charset=utf-8")
-        answer["Content-Disposition"] = (
-            f'attachment; filename="{entry.ledger.name}-{entry.seq}.tlog-proof"'
-        )
-        return answer
+        return _proof_file(entry.ledger, entry.seq)
+
+    def proof_at(self, request: HttpRequest, ledger: str, seq: int) -> HttpResponse:
+        """Give the same by seq, also of an entry that was pruned: its tiles are kept."""
+        named = Ledger.objects.filter(name=ledger).first()
+        if named is None:
+            raise Http404("no ledger has this name")
+        return _proof_file(named, seq)
 
     def go(self, request: HttpRequest) -> HttpResponse:
         """Jump to the entry whose seq or hash was typed, or say why not."""
@@ -140,7 +164,7 @@ class EntryAdmin(ReadOnlyModelAdmin):
         ledger = request.GET.get("ledger") or settings.LEDGER
         found = _find(wanted, ledger)
         if found is not None:
-            return HttpResponseRedirect(_address(found.hash))
+            return HttpResponseRedirect(found)
         said = "Type a seq such as #41, or the 64 digits of a hash."
         if wanted:
             said = f"No entry {wanted[:80]!r} in {ledger!r}. {said}"
@@ -187,7 +211,8 @@ class EntryAdmin(ReadOnlyModelAdmin):
             run=run,
             run_url=_run_url(entry),
             run_most=RUN_ENTRIES,
-            expected_prev=ZERO_HASH if entry.seq == 0 else (before.hash if before else ""),
+            expected_prev=_expected_prev(entry, before),
+            pruned_seq=entry.seq - 1,
             link=request.build_absolute_uri(_address(entry.hash)),
             pretty=json.dumps(record, indent=2, ensure_ascii=False) if record else "",
             raw=raw.decode("utf-8", errors="backslashreplace"),
@@ -231,7 +256,11 @@ def _with_hash(wanted: str) -> Entry | None:
     if len(wanted) != 64 or not set(wanted) <= set("0123456789abcdef"):
         return None
     ledgers = list(Ledger.objects.values_list("id", flat=True))
-    return Entry.objects.select_related("ledger").filter(ledger_id__in=ledgers, hash=wanted).first()
+    found = Entry.objects.select_related("ledger").filter(ledger_id__in=ledgers, hash=wanted)
+    entry = found.first()
+    if entry is None or entry.seq < minimum_index(entry.ledger_id):
+        return None
+    return entry
 
 
 def _entry_at(ledger: str, seq: int) -> Entry | None:
@@ -240,12 +269,41 @@ def _entry_at(ledger: str, seq: int) -> Entry | None:
     return Entry.objects.select_related("ledger").filter(ledger__name=ledger, seq=seq).first()
 
 
-def _find(wanted: str, ledger: str) -> Entry | None:
+def _pruned_at(ledger: str, seq: int) -> PrunedEntry | None:
+    named = Ledger.objects.filter(name=ledger).first()
+    return None if named is None or seq >= 2**63 else pruned_entry(named.id, seq)
+
+
+def _find(wanted: str, ledger: str) -> str | None:
+    """Return the address of what was typed, a seq or a hash; None when there is nothing."""
     digits = wanted.removeprefix("#").replace(",", "").replace(" ", "")
     seq = _whole(digits)
-    if seq is not None:
-        return _entry_at(ledger, seq)
-    return _with_hash(wanted)
+    if seq is not None and _pruned_at(ledger, seq) is not None:
+        return reverse("admin:audit_entry_at", args=[ledger, seq])
+    entry = _with_hash(wanted) if seq is None else _entry_at(ledger, seq)
+    return None if entry is None else _address(entry.hash)
+
+
+def _expected_prev(entry: Entry, before: Entry | None) -> str:
+    """Return the hash that an entry must name as its `prev`; empty when nothing says it."""
+    if entry.seq == 0:
+        return ZERO_HASH
+    if before is not None:
+        return str(before.hash)
+    if entry.seq != minimum_index(entry.ledger_id):
+        return ""
+    leaf = leaf_of_tile(entry.ledger_id, entry.seq - 1)
+    return "" if leaf is None else leaf.hex()
+
+
+def _proof_file(ledger: Ledger, seq: int) -> HttpResponse:
+    try:
+        proof, _ = prove_entry(ledger.id, seq)
+    except (NotSealed, TilesMissing) as error:
+        raise Http404(str(error)) from error
+    answer = HttpResponse(format_proof(proof), content_type="text/plain; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="{ledger.name}-{seq}.tlog-proof"'
+    return answer
 
 
 def _address(entry_hash: str) -> str:

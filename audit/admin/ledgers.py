@@ -17,6 +17,7 @@ from django.utils import timezone
 from audit import facts, runs
 from audit.admin.acts import act, say
 from audit.admin.curl import curl_line
+from audit.kept import pruned_entry
 from audit.models import Ledger, Verification
 from audit.publish import set_public
 from audit.published import published_of
@@ -86,6 +87,7 @@ class LedgerAdmin(ReadOnlyModelAdmin):
             strip=shown,
             shown=shown,
             facts=known,
+            gone=pruned_entry(shown.id, shown.minimum - 1) if shown.minimum else None,
             lag_seconds=known.lag_seconds(now),
             projections=facts.projection_lags(shown.id),
             months=facts.months(shown.id),
@@ -151,14 +153,14 @@ def _run_address(run_id: int) -> str:
     return reverse("admin:audit_verification_change", args=[run_id])
 
 
-def _read_range(first: str, last: str) -> tuple[int, int | None, str]:
+def _read_range(first: str, last: str) -> tuple[int | None, int | None, str]:
     """Return the range as `[from, to)`, and what is wrong with it; blanks mean the whole ledger."""
     start, end = _seq(first), _seq(last)
     if start == -1 or end == -1:
-        return 0, None, "a seq is a whole number such as 41, or nothing."
+        return None, None, "a seq is a whole number such as 41, or nothing."
     if start is not None and end is not None and end < start:
-        return 0, None, f"the last seq {end:,} comes before the first, {start:,}."
-    return start or 0, None if end is None else end + 1, ""
+        return None, None, f"the last seq {end:,} comes before the first, {start:,}."
+    return start, None if end is None else end + 1, ""
 
 
 def _seq(typed: str) -> int | None:

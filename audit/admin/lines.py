@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import QuerySet
+
 from audit import reading
 from audit.models import Entry
 from audit.state import LedgerState
@@ -88,7 +90,7 @@ def lines(entries: Iterable[Entry], ledger: LedgerState) -> list[Line]:
 
 def newest_lines(ledger: LedgerState, count: int) -> list[Line]:
     """Return the newest entries of a ledger."""
-    return lines(Entry.objects.filter(ledger_id=ledger.id).order_by("-seq")[:count], ledger)
+    return lines(_kept(ledger).order_by("-seq")[:count], ledger)
 
 
 def wrong_lines(ledger: LedgerState, count: int) -> list[Line]:
@@ -98,8 +100,7 @@ def wrong_lines(ledger: LedgerState, count: int) -> list[Line]:
     each, where one question for all three would sort every failure there ever was.
     """
     first, *others = (
-        Entry.objects.filter(ledger_id=ledger.id, outcome=outcome).order_by("-seq")[:count]
-        for outcome in WENT_WRONG
+        _kept(ledger).filter(outcome=outcome).order_by("-seq")[:count] for outcome in WENT_WRONG
     )
     return lines(first.union(*others, all=True).order_by("-seq")[:count], ledger)
 
@@ -108,13 +109,17 @@ def run_lines(entry: Entry, ledger: LedgerState, count: int) -> list[Line]:
     """Return the newest other entries of the entry's run; none when it names no run."""
     if entry.run_id is None:
         return []
-    same = Entry.objects.filter(ledger_id=entry.ledger_id, run_id=entry.run_id)
+    same = _kept(ledger).filter(run_id=entry.run_id)
     return lines(same.exclude(seq=entry.seq).order_by("-seq")[:count], ledger)
 
 
 def lines_around(entry: Entry, ledger: LedgerState, reach: int) -> list[Line]:
     """Return the entries at most `reach` seqs away and the entry itself, oldest first."""
-    near = Entry.objects.filter(
-        ledger_id=entry.ledger_id, seq__gte=entry.seq - reach, seq__lte=entry.seq + reach
-    )
+    near = _kept(ledger).filter(seq__gte=entry.seq - reach, seq__lte=entry.seq + reach)
     return lines(near.order_by("seq"), ledger)
+
+
+def _kept(ledger: LedgerState) -> QuerySet[Entry]:
+    """Return what a reader may find; the bound is named only where there is one."""
+    found = Entry.objects.filter(ledger_id=ledger.id)
+    return found.filter(seq__gte=ledger.minimum) if ledger.minimum else found

@@ -18,6 +18,7 @@ from audit import settle
 from audit.admin.acts import act, number, read_look, say
 from audit.admin.contents import MOST_DIFFERENCES, differences, show
 from audit.errors import NotSettled
+from audit.kept import kept_entries
 from audit.models import Entry, EventKey, Quarantine
 from audit.readonly import ReadOnlyModelAdmin, keyset_page
 from audit.state import ledger_state
@@ -165,7 +166,7 @@ def _holder(held: Quarantine) -> tuple[Entry | None, bool]:
     key = EventKey.objects.filter(ledger_id=held.ledger_id, event_id=held.event_id).first()
     if key is None:
         return None, False
-    entry = Entry.objects.filter(ledger_id=held.ledger_id, seq=key.seq).first()
+    entry = kept_entries(held.ledger_id).filter(seq=key.seq).first()
     return entry, bytes(key.digest).hex() == held.digest
 
 

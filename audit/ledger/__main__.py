@@ -288,6 +288,7 @@ def _span_in_words(manifest: Manifest) -> list[str]:
     if manifest.count:
         gaps = "without gaps" if manifest.is_dense() else "picked by the query"
         span += f", seq {manifest.first} to {manifest.last}, {gaps}"
+        span += f", none before seq {manifest.first}" if manifest.first else ""
     return [
         f"  ledger    {manifest.ledger} ({manifest.origin})",
         f"  holds     {span}",

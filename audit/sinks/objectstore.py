@@ -7,53 +7,28 @@ Each object is locked until its retention ends: COMPLIANCE binds the account's o
 version or a delete marker under the same key hides nothing, since the listing is of versions and
 the oldest version of a key is the one we wrote. The bucket must have been made with object lock.
 
-Requests are signed by botocore (Signature Version 4) and sent by audit.outbound.
+Requests: audit.s3.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from datetime import UTC, datetime
 from typing import ClassVar
-from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from django.conf import settings
 
 from audit.ledger.checkpoint import MAX_SIZE, Checkpoint, parse_checkpoint
 from audit.ledger.errors import CheckpointMalformed, NoteMalformed
 from audit.ledger.note import parse_note
-from audit.outbound import AddressRefused, Answer, NoAnswer, Rules, send
+from audit.outbound import AddressRefused, Answer, Rules
+from audit.s3 import Bucket as Bucket
+from audit.s3 import BucketFailed, ask, put_locked
 from audit.sinks import Published, Receipt, SinkFailed, SinkUnreachable
 
 _VERSIONS_LISTED = 20
 """Versions of which the newest key's oldest is taken; more of one key is somebody's attempt."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bucket:
-    """Where checkpoints go, and with whose key."""
-
-    url: str
-    """Of the bucket, path style: `https://s3.example.com/bucket`."""
-    prefix: str
-    """Before each key; empty or ending in a slash."""
-    region: str
-    key_id: str
-    secret: str
-    lock: str
-    """COMPLIANCE: nobody shortens it. GOVERNANCE: whoever has a special right may."""
-    lock_days: int
-
-    def __repr__(self) -> str:
-        """Never show the secret."""
-        return f"Bucket({self.url}, {self.prefix!r})"
 
 
 class ObjectStoreSink:
@@ -103,26 +78,19 @@ class ObjectStoreSink:
 
     def _put(self, published: Published) -> Receipt:
         key = self._key(published)
-        until = datetime.now(UTC) + timedelta(days=self._bucket.lock_days)
-        digest = base64.b64encode(sha256(published.note).digest()).decode()
-        answer = self._send(
-            "PUT",
-            key,
-            body=published.note,
-            headers={
-                "Content-Type": "text/plain; charset=utf-8",
-                "x-amz-sdk-checksum-algorithm": "SHA256",
-                "x-amz-checksum-sha256": digest,
-                "x-amz-object-lock-mode": self._bucket.lock,
-                "x-amz-object-lock-retain-until-date": until.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            },
-        )
-        version = answer.headers.get("x-amz-version-id", "")
-        if not version:
-            raise SinkFailed(
-                f"{self._bucket.url} keeps no versions, so an object there can be replaced;"
-                " make the bucket with object lock"
+        try:
+            version = put_locked(
+                self._bucket,
+                key,
+                published.note,
+                kind="text/plain; charset=utf-8",
+                now=datetime.now(UTC),
+                rules=self._rules,
             )
+        except AddressRefused as error:
+            raise SinkFailed(f"OBS_ANCHOR_S3_URL may not be reached: {error}") from error
+        except BucketFailed as error:
+            raise SinkFailed(str(error)) from error
         return Receipt(reference=self._reference(key, version))
 
     def _folder(self, origin: str) -> str:
@@ -153,8 +121,7 @@ class ObjectStoreSink:
 
     def _newest_version(self, origin: str) -> tuple[str, str, bytes] | None:
         """Return key, version and content of the newest checkpoint of a ledger."""
-        listed = self._send(
-            "GET",
+        listed = self._get(
             "",
             query={
                 "versions": "",
@@ -168,37 +135,16 @@ class ObjectStoreSink:
             return None
         first = versions[0][0]
         key, version = [each for each in versions if each[0] == first][-1]
-        return key, version, self._send("GET", key, query={"versionId": version}).body
+        return key, version, self._get(key, query={"versionId": version}).body
 
-    def _send(
-        self,
-        method: str,
-        key: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """Sign and send one request. Raises SinkUnreachable unless it went well."""
-        url = f"{self._bucket.url}/{quote(key, safe='/-_.~')}"
-        if query:
-            url += "?" + urlencode(sorted(query.items()), quote_via=quote, safe="-_.~")
-        request = AWSRequest(method=method, url=url, data=body, headers=dict(headers or {}))
-        credentials = Credentials(self._bucket.key_id, self._bucket.secret)
-        S3SigV4Auth(credentials, "s3", self._bucket.region).add_auth(request)
+    def _get(self, key: str, *, query: Mapping[str, str]) -> Answer:
+        """Ask for a listing or an object. Raises SinkUnreachable unless it went well."""
         try:
-            answer = send(
-                method, url, rules=self._rules, body=body, headers=dict(request.headers.items())
-            )
+            return ask(self._bucket, "GET", key, query=query, rules=self._rules)
         except AddressRefused as error:
             raise SinkUnreachable(f"OBS_ANCHOR_S3_URL may not be reached: {error}") from error
-        except NoAnswer as error:
-            raise SinkUnreachable(f"the object store is not there: {error}") from error
-        if answer.status != 200:
-            raise SinkUnreachable(
-                f"the object store answered {answer.status} to {method}: {answer.text()}"
-            )
-        return answer
+        except BucketFailed as error:
+            raise SinkUnreachable(str(error)) from error
 
 
 def _read(note: bytes, place: str) -> Checkpoint:

@@ -47,6 +47,23 @@ ICONS: dict[str, tuple[str, str, str]] = {
     "read_only": ("lock", "warn", "read-only"),
     "not_proven": ("help", "idle", "not proven"),
     "empty": ("hourglass_empty", "idle", "empty"),
+    # erasures
+    "asked": ("schedule", "idle", "asked"),
+    "looking": ("manage_search", "idle", "looking"),
+    "ready": ("rule", "warn", "to be confirmed"),
+    "erasing": ("progress_activity", "idle", "erasing"),
+    # purges and holds
+    "proposed": ("how_to_vote", "warn", "awaits approval"),
+    "nothing": ("block", "idle", "nothing may go"),
+    "approved": ("done_all", "idle", "approved"),
+    "pruning": ("progress_activity", "idle", "pruning"),
+    "withdrawn": ("undo", "idle", "withdrawn"),
+    "standing": ("gavel", "warn", "standing"),
+    "released": ("lock_open", "idle", "released"),
+    # destinations
+    "paused": ("pause_circle", "idle", "paused"),
+    "dead": ("link_off", "bad", "dead"),
+    "removed": ("delete", "idle", "removed"),
     # API keys
     "live": ("check_circle", "good", "live"),
     "expired": ("timer_off", "idle", "expired"),

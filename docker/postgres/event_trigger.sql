@@ -1,7 +1,7 @@
 -- What once guards the ledger goes on guarding it, even against the owner of its tables.
 --
--- Forbids, on audit_entry and its partitions, audit_eventkey, audit_tile, audit_checkpoint and
--- audit_purge, from the moment a table has its first ENABLE ALWAYS trigger:
+-- Forbids, on audit_entry and its partitions, audit_eventkey, audit_tile, audit_checkpoint,
+-- audit_purge and audit_purgeapproval, from the moment a table has its first ENABLE ALWAYS trigger:
 --   * DROP of the table, a column, a constraint, a trigger (DROP OWNED and CASCADE included);
 --   * DISABLE TRIGGER, ENABLE REPLICA TRIGGER, and back to plain ENABLE TRIGGER;
 --   * CREATE OR REPLACE of such a trigger or of the function it calls, or ALTER of either;
@@ -14,6 +14,10 @@
 -- How: the guards that stand are facts, written down by each DDL command that adds one. After
 -- each DDL command every fact written down must still hold, else the command fails. So it does
 -- not matter how a command is spelled or by which route it came.
+--
+-- Two ways out, both narrow: a guard may become the wording that obs_guard.successor names, which
+-- only this script writes; and obs_guard.drop_month() drops a month that holds nothing but entries
+-- of purges that two people approved (audit_purge, itself guarded).
 --
 -- There is no switch. A superuser can drop these triggers; then the hash chain and the
 -- checkpoints held by others tell. To change a guard on purpose, a superuser removes its rows
@@ -45,6 +49,21 @@ CREATE TABLE IF NOT EXISTS obs_guard.fact (
     noted_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- Wordings that a later version of the platform gives to what it guarded before. Replaced as a
+-- whole each time this script runs; a wording that is not listed is refused.
+CREATE TABLE IF NOT EXISTS obs_guard.successor (
+    was text COLLATE "C" NOT NULL,
+    becomes text COLLATE "C" NOT NULL,
+    PRIMARY KEY (was, becomes)
+);
+DELETE FROM obs_guard.successor;
+INSERT INTO obs_guard.successor (was, becomes) VALUES
+    -- audit/sql/0012_retention.sql: entries of an approved purge may go.
+    (
+        'function public.audit_refuse_change() is 8d719b3e5e426188452e4c632eaa3e7b',
+        'function public.audit_refuse_change() is 7ea111248a7c85d720d8ecdf397a033c'
+    );
+
 -- The guarded tables: those of the ledger that have a trigger no session setting can skip.
 CREATE VIEW obs_guard.ledger_table AS
 WITH RECURSIVE named AS (
@@ -53,7 +72,8 @@ WITH RECURSIVE named AS (
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     WHERE n.nspname = 'public'
       AND c.relname IN (
-          'audit_entry', 'audit_eventkey', 'audit_tile', 'audit_checkpoint', 'audit_purge'
+          'audit_entry', 'audit_eventkey', 'audit_tile', 'audit_checkpoint', 'audit_purge',
+          'audit_purgeapproval'
       )
       AND c.relkind IN ('r', 'p')
     UNION
@@ -143,6 +163,11 @@ DECLARE
     lost text;
     found text;
 BEGIN
+    DELETE FROM obs_guard.fact AS f
+    USING obs_guard.successor AS s
+    WHERE f.fact = s.was
+      AND EXISTS (SELECT FROM obs_guard.standing() AS now WHERE now.fact = s.becomes)
+      AND NOT EXISTS (SELECT FROM obs_guard.standing() AS now WHERE now.fact = s.was);
     SELECT l.fact INTO lost FROM obs_guard.lost AS l ORDER BY l.fact LIMIT 1;
     IF lost IS NOT NULL THEN
         RAISE EXCEPTION '% refused: the ledger would lose this guard: %', tg_tag, lost
@@ -164,6 +189,42 @@ BEGIN
     ON CONFLICT DO NOTHING;
 END
 $$;
+
+-- Drop a month of entries, all of which are pruned. It looks for itself, so anyone may ask for it.
+CREATE OR REPLACE FUNCTION obs_guard.drop_month(month_name text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    month_table regclass;
+    is_kept boolean;
+BEGIN
+    SELECT i.inhrelid::regclass INTO month_table
+    FROM pg_inherits AS i
+    JOIN pg_class AS c ON c.oid = i.inhrelid
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE i.inhparent = to_regclass('public.audit_entry')
+      AND n.nspname = 'public'
+      AND c.relname = month_name;
+    IF month_table IS NULL THEN
+        RAISE EXCEPTION '% is no month of the entries', month_name;
+    END IF;
+    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', month_table);
+    EXECUTE format(
+        'SELECT EXISTS (SELECT FROM %s AS e WHERE NOT EXISTS ('
+        'SELECT FROM public.audit_purge AS p WHERE p.ledger_id = e.ledger_id AND e.seq < p.to_seq))',
+        month_table
+    ) INTO is_kept;
+    IF is_kept THEN
+        RAISE EXCEPTION 'DROP of % refused: it holds entries that no approved purge covers', month_name
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    DELETE FROM obs_guard.fact AS f
+    WHERE f.fact ~ concat('\mpublic\.', month_name, '\M');
+    EXECUTE format('DROP TABLE %s', month_table);
+END
+$$;
+REVOKE ALL ON FUNCTION obs_guard.drop_month(text) FROM PUBLIC;
+GRANT USAGE ON SCHEMA obs_guard TO obs_owner;
+GRANT EXECUTE ON FUNCTION obs_guard.drop_month(text) TO obs_owner;
 
 -- Before ALTER TABLE: DETACH … CONCURRENTLY commits its first half before anything could look,
 -- so it is refused by its words, for every table. Keywords cannot be written in another way.

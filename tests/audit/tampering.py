@@ -16,6 +16,7 @@ AsRole: TypeAlias = Callable[[str], Connection]
 GUARDED = (
     *("audit_entry", "audit_eventkey", "audit_head", "audit_ledger", "audit_tile"),
     *("audit_checkpoint", "audit_cosignature", "audit_signingkey", "audit_anchorreceipt"),
+    *("audit_purge", "audit_purgeplan", "audit_purgeapproval"),
 )
 
 _TRIGGERS = """

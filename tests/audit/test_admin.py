@@ -22,13 +22,18 @@ from django.urls import URLPattern, URLResolver, reverse
 
 from audit.admin.entries import EntryAdmin
 from audit.append import append_pending
+from audit.destination import make as make_destination
+from audit.erase import ask_for_erasure
 from audit.ledgers import open_ledger
-from audit.models import AgentKey, Entry, Export, Ledger, Quarantine
+from audit.models import AgentKey, Destination, Entry, Erasure, Export, Ledger, Quarantine
 from audit.project import catch_up_all
+from audit.retain import propose_purge
 from audit.runs import ask_for_run
 from audit.seal import seal
 from audit.signer import make_key as make_signing_key
+from tests.audit.erasing import about
 from tests.audit.exporting import ask
+from tests.audit.legal import hold
 from tests.conftest import chain, entries, make_event, post
 
 ENTRIES = "/admin/audit/entry/"
@@ -96,22 +101,55 @@ EXPECTED: dict[str, tuple[str, str, str, str, str]] = {
     "audit_agentkey_revoke": ("302 302", "403 403", "403 403", "200 302", "200 302"),
     "audit_agent_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_agent_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_destination_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_destination_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_destination_edit": ("302 302", "403 403", "403 403", "200 400", "200 400"),
+    "audit_destination_new": ("302 302", "403 403", "403 403", "200 200", "200 200"),
+    "audit_destination_pause": ("302 302", "403 403", "403 403", "405 302", "405 302"),
+    "audit_destination_remove": ("302 302", "403 403", "403 403", "405 302", "405 302"),
+    "audit_destination_replay": ("302 302", "403 403", "403 403", "405 302", "405 302"),
+    "audit_destination_resume": ("302 302", "403 403", "403 403", "405 302", "405 302"),
+    "audit_destination_test": ("302 302", "403 403", "403 403", "405 200", "405 200"),
     "audit_entry_at": ("302 302", "403 403", "302 405", "302 405", "302 405"),
     "audit_entry_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_entry_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_entry_go": ("302 302", "403 403", "302 405", "302 405", "302 405"),
     "audit_entry_proof": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_entry_record": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_erasure_access": ("302 302", "403 403", "403 403", "405 404", "405 404"),
+    "audit_erasure_ask": ("302 302", "403 403", "403 403", "405 404", "405 404"),
+    "audit_erasure_cancel": ("302 302", "403 403", "403 403", "405 302", "405 302"),
+    "audit_erasure_certificate_pdf": ("302 302", "403 403", "404 405", "404 405", "404 405"),
+    "audit_erasure_certificate_text": ("302 302", "403 403", "404 405", "404 405", "404 405"),
+    "audit_erasure_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_erasure_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_erasure_confirm": ("302 302", "403 403", "403 403", "405 409", "405 409"),
+    "audit_erasure_entries": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_erasure_find": ("302 302", "403 403", "403 403", "405 404", "405 404"),
+    "audit_erasure_progress": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_export_cancel": ("302 302", "403 403", "405 403", "405 302", "405 302"),
     "audit_export_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_export_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_export_new": ("302 302", "403 403", "200 400", "200 400", "200 400"),
     "audit_export_progress": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_export_resume": ("302 302", "403 403", "405 403", "405 302", "405 302"),
+    "audit_hold_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_hold_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_hold_new": ("302 302", "403 403", "403 403", "200 400", "200 400"),
+    "audit_hold_release": ("302 302", "403 403", "403 403", "405 409", "405 409"),
     "audit_ledger_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_ledger_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_ledger_public": ("302 302", "403 403", "403 403", "405 302", "405 302"),
     "audit_ledger_verify": ("302 302", "403 403", "403 403", "405 302", "405 302"),
+    "audit_proof_at": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_purgeplan_approve": ("302 302", "403 403", "403 403", "405 409", "405 409"),
+    "audit_purgeplan_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_purgeplan_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_purgeplan_clear_policy": ("302 302", "403 403", "403 403", "405 302", "405 302"),
+    "audit_purgeplan_progress": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "audit_purgeplan_propose": ("302 302", "403 403", "403 403", "405 302", "405 302"),
+    "audit_purgeplan_set_policy": ("302 302", "403 403", "403 403", "405 302", "405 302"),
+    "audit_purgeplan_withdraw": ("302 302", "403 403", "403 403", "405 302", "405 409"),
     "audit_quarantine_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_quarantine_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_quarantine_content": ("302 302", "403 403", "200 405", "200 405", "200 405"),
@@ -154,6 +192,26 @@ def ask_for_some_export(ledger: Ledger) -> Export:
     return ask(ledger, "ndjson")
 
 
+def make_some_destination(ledger: Ledger) -> Destination:
+    """Make a destination of the ledger that is a folder of the tests."""
+    return make_destination(
+        ledger,
+        name="crawl",
+        kind="file",
+        address="crawl",
+        options={},
+        secret="",
+        from_seq=None,
+        by="tests",
+    )
+
+
+def ask_for_some_erasure(ledger: Ledger) -> Erasure:
+    """Name a data subject and ask to erase it."""
+    post(ledger, [about("crawled")])
+    return ask_for_erasure(ledger, "crawled", case_id="DSR-1", reason="a letter", by="alice")
+
+
 def addresses() -> dict[str, str]:
     """Return every address of the admin by name, with its arguments filled in."""
     ledger = open_ledger(f"t.{uuid.uuid4().hex[:16]}")
@@ -180,6 +238,10 @@ def addresses() -> dict[str, str]:
         "quarantine": Quarantine.objects.get(ledger=ledger).id,
         "verification": ask_for_run(ledger),
         "export": ask_for_some_export(ledger).id,
+        "erasure": ask_for_some_erasure(ledger).id,
+        "hold": hold(ledger).id,
+        "purgeplan": propose_purge(ledger, reason="a test", by="tests").id,
+        "destination": make_some_destination(ledger).id,
     }
     found = {}
     for pattern in _patterns(admin.site.urls[0]):

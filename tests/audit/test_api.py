@@ -278,6 +278,7 @@ def test_an_event_is_received_then_chained(ledger: Ledger, alice: Reader) -> Non
         "seq": None,
         "hash": None,
         "reason": None,
+        "purge": None,
     }
     assert after == before | {"state": "chained", "seq": 2, "hash": entries(ledger)[2].hash}
 
@@ -338,7 +339,7 @@ def test_the_ledger_of_the_key_is_listed_with_its_head(ledger: Ledger, api_key: 
     filled = reader.get("ledgers").json()
 
     assert empty["items"] == [
-        {"name": ledger.name, "size": 0, "hash": "0" * 64, "received_at": None}
+        {"name": ledger.name, "size": 0, "hash": "0" * 64, "received_at": None, "minimum_index": 0}
     ]
     assert filled == {
         "items": [
@@ -347,6 +348,7 @@ def test_the_ledger_of_the_key_is_listed_with_its_head(ledger: Ledger, api_key: 
                 "size": 2,
                 "hash": chained[1].hash,
                 "received_at": chained[1].parsed()["received_at"],
+                "minimum_index": 0,
             }
         ],
         "next": None,

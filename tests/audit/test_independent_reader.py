@@ -15,20 +15,27 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.message import Message
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
+from django.core.wsgi import get_wsgi_application
+from django.db import connection
 
+from audit.models import Ledger
+from audit.proofs import list_checkpoints, verifier_keys
 from tests.audit.ledger.test_go_reader import pytestmark, reader, run
+from tests.audit.test_pruned import MINIMUM, old, owner, pruned
 from tests.conftest import make_event
 
-__all__ = ["pytestmark", "reader"]  # what it needs, and the program, found by their names here
+# What it needs, the program, and a ledger after a purge: found by their names here.
+__all__ = ["old", "owner", "pruned", "pytestmark", "reader"]
 
 POSTED = 1_500
 STEPS = 3
@@ -155,10 +162,11 @@ def test_it_accepts_entries_and_growth_from_every_checkpoint_it_kept(
     assert sizes == sorted(set(sizes))
     assert sizes[-1] >= POSTED * STEPS
     chance = random.Random(4)
-    for old, size in zip(kept, sizes, strict=True):
+    for checkpoint, size in zip(kept, sizes, strict=True):
         seqs = {0, 255, 256, size - 1, *(chance.randrange(size) for _ in range(5))}
 
-        ended = read(reader, log, "-old", str(old), "-entries", ",".join(map(str, sorted(seqs))))
+        listed = ",".join(map(str, sorted(seqs)))
+        ended = read(reader, log, "-old", str(checkpoint), "-entries", listed)
 
         assert (ended.returncode, ended.stderr) == (0, "")
         found = json.loads(ended.stdout)
@@ -224,3 +232,53 @@ def test_head_and_conditional_get_hold_over_the_wire(log: Log, kept: list[Path])
         assert (answer.headers["Content-Length"], answer.headers["ETag"]) == ("8192", said["ETag"])
     assert (status, len(body)) == (200, 8192)
     assert (again[0], again[1]) == (304, b"")
+
+
+# --- After a purge --------------------------------------------------------------------------------
+
+
+class Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def served(pruned: Ledger) -> Iterator[str]:
+    """Serve this database, and return the address of a ledger of which 512 entries are pruned."""
+    server = make_server("127.0.0.1", 0, get_wsgi_application(), handler_class=Quiet)
+
+    def serve() -> None:
+        server.serve_forever(poll_interval=0.05)
+        connection.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/ledger/{pruned.name}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_after_a_purge_it_agrees_above_the_minimum_index_and_with_every_old_checkpoint(
+    reader: Path, served: str, pruned: Ledger, api_key: Callable[..., str], tmp_path: Path
+) -> None:
+    newest, *older = list_checkpoints(pruned.id, most=10)
+    vkey, *_ = verifier_keys(pruned)
+    arguments = ("-url", served, "-vkey", vkey, "-bearer", api_key(pruned, "entries:read"))
+    kept = [MINIMUM, MINIMUM + 1, newest.size - 1]
+    held = tmp_path / "old.checkpoint"
+    assert min(each.size for each in older) < MINIMUM
+    for each in older:
+        held.write_bytes(each.note)
+
+        ended = run(reader, *arguments, "-old", str(held), "-entries", ",".join(map(str, kept)))
+
+        assert (ended.returncode, ended.stderr) == (0, "")
+        found = json.loads(ended.stdout)
+        assert (found["size"], found["consistent_from"]) == (newest.size, each.size)
+        assert set(found["entries"]) == set(map(str, kept))
+    for seq in (0, MINIMUM - 1):
+        ended = run(reader, *arguments, "-entries", str(seq))
+
+        assert ended.returncode == 1
+        assert "404" in ended.stderr

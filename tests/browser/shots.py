@@ -156,6 +156,68 @@ def _paused(page: Page, url: str) -> None:
     page.get_by_role("button", name="Go on").wait_for()
 
 
+def _propose_purge(page: Page, url: str) -> None:
+    """Have a worker look what could be pruned, or open the purge that is open already."""
+    page.goto(f"{url}/admin/audit/purgeplan/")
+    if page.locator("#prune_reason").count():
+        page.fill("#prune_reason", "shots: how far could it be pruned")
+        page.get_by_role("button", name="Look what could be pruned").click()
+    else:
+        page.locator("#prune a").first.click()
+    page.locator("h2", has_text="The purge").wait_for()
+    page.locator("#run").wait_for(state="detached")
+
+
+def _leave_no_purge(page: Page, url: str) -> None:
+    """Withdraw what `_propose_purge` left open, and nobody else's."""
+    page.goto(f"{url}/admin/audit/purgeplan/?show=purges")
+    is_open = page.locator(".obs-badge", has_text="awaits approval")
+    of_ours = page.locator("#purges tbody tr", has_text="shots:").filter(has=is_open)
+    if of_ours.count():
+        of_ours.locator("a").first.click()
+        page.get_by_role("button", name="Withdraw it").click()
+        page.get_by_text("It is withdrawn").wait_for()
+
+
+def _refused_hold(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/audit/hold/new/")
+    page.check("#kind-subject")
+    page.fill("#value", f"nobody-{uuid.uuid4().hex[:8]}")
+    page.fill("#matter", "shots")
+    page.fill("#reason", "shots")
+    page.get_by_role("button", name="Apply the hold").click()
+    page.locator(".obs-error").first.wait_for()
+
+
+def _apply_hold(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/audit/hold/new/")
+    page.check("#kind-agent")
+    page.fill("#value", "claims-adjudicator")
+    page.fill("#matter", f"shots {uuid.uuid4().hex[:8]}")
+    page.fill("#reason", "shots: counsel asked to keep what this agent did")
+    page.get_by_role("button", name="Apply the hold").click()
+    page.locator("#release").wait_for()
+
+
+def _standing_holds(page: Page, url: str) -> Locator:
+    page.goto(f"{url}/admin/audit/hold/")
+    return page.locator("#holds tbody tr", has_text="shots:")
+
+
+def _release_hold(page: Page, url: str) -> None:
+    _standing_holds(page, url).locator("a[data-open]").first.click()
+    page.fill("#release_reason", "shots: settled")
+    page.fill("#release_confirm", page.locator("label[for=release_confirm] strong").inner_text())
+    page.get_by_role("button", name="Release the hold").click()
+    page.get_by_text("It is released").wait_for()
+
+
+def _leave_no_hold(page: Page, url: str) -> None:
+    """Release what `_apply_hold` applied, also when the pictures ended early."""
+    while _standing_holds(page, url).count():
+        _release_hold(page, url)
+
+
 def _show_keys(page: Page, url: str) -> None:
     page.goto(f"{url}/admin/")
     page.keyboard.press("?")
@@ -181,6 +243,91 @@ def _open_first(address: str, table: str) -> Callable[[Page, str], None]:
             page.locator(".obs-fields").first.wait_for()
 
     return act
+
+
+def _refused_destination(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/audit/destination/new/?kind=webhook")
+    page.fill("#name", "siem")
+    page.fill("#address", "http://10.0.0.1/")
+    page.fill("#secret", "short")
+    page.get_by_role("button", name="Make the destination").click()
+    page.locator(".obs-error").first.wait_for()
+
+
+def _tested_destination(page: Page, url: str) -> None:
+    """Make a destination that is a folder, unless one is there, and send a test line."""
+    page.goto(f"{url}/admin/audit/destination/")
+    if page.locator("#destinations tbody a[data-open]").count() == 0:
+        page.goto(f"{url}/admin/audit/destination/new/?kind=file")
+        page.fill("#name", "shots")
+        page.fill("#address", "shots")
+        page.check("#start-all")
+        page.get_by_role("button", name="Make the destination").click()
+    else:
+        page.locator("#destinations tbody a[data-open]").first.click()
+    page.get_by_role("button", name="Send a test line").click()
+    page.locator("#answer").wait_for()
+
+
+def _find_subject(page: Page, url: str) -> str:
+    """Look up a customer of the demo who was not erased yet, and return the id."""
+    for number in range(1, 421):
+        subject = f"cust-{number:04d}"
+        page.goto(f"{url}/admin/audit/erasure/")
+        page.fill("#subject", subject)
+        page.get_by_role("button", name="Look up").click()
+        page.wait_for_load_state()
+        if page.locator("h2", has_text="What is known").count():
+            return subject
+    raise AssertionError("no customer of the demo has a key; load it with manage.py demo")
+
+
+def _found_subject(page: Page, url: str) -> None:
+    _find_subject(page, url)
+
+
+def _nobody_found(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/audit/erasure/")
+    page.fill("#subject", "nobody-of-this-id")
+    page.get_by_role("button", name="Look up").click()
+    page.get_by_text("Nobody of this id").wait_for()
+
+
+def _ready_erasure(page: Page, url: str) -> str:
+    """Have counted what erasing a customer would make unreadable; return the id."""
+    subject = _find_subject(page, url)
+    if page.locator("#case").count():
+        page.fill("#case", "DSR-shots")
+        page.fill("#reason", "asked by letter")
+        page.get_by_role("button", name="Count what would go").click()
+    else:
+        page.locator(".obs-card a", has_text="Erasure").first.click()
+    page.locator("#confirm").wait_for()
+    return subject
+
+
+def _erasure_to_confirm(page: Page, url: str) -> None:
+    _ready_erasure(page, url)
+
+
+def _unconfirmed_erasure(page: Page, url: str) -> None:
+    _ready_erasure(page, url)
+    page.fill("#subject", "another id")
+    page.get_by_role("button", name="Erase", exact=True).click()
+    page.get_by_text("Nothing was confirmed").wait_for()
+
+
+def _erased_subject(page: Page, url: str) -> None:
+    subject = _ready_erasure(page, url)
+    page.fill("#subject", subject)
+    page.get_by_role("button", name="Erase", exact=True).click()
+    page.get_by_text("Certificate, PDF").wait_for()
+
+
+def _entries_of_a_subject(page: Page, url: str) -> None:
+    _find_subject(page, url)
+    page.locator(".obs-fields a.obs-number").click()
+    page.locator("#entries").wait_for()
 
 
 PAGES = [
@@ -227,12 +374,43 @@ PAGES = [
         act=_open_first("/admin/audit/quarantine/?show=all", "#quarantine"),
         on_paper=True,
     ),
+    View(name="destination-kinds", path="/admin/audit/destination/new/"),
+    View(name="destination-make", path="/admin/audit/destination/new/?kind=objectstore"),
+    View(name="destination-refused", act=_refused_destination, status=400),
+    View(name="destination-tested", act=_tested_destination),
+    View(
+        name="destination",
+        act=_open_first("/admin/audit/destination/", "#destinations"),
+        on_paper=True,
+    ),
+    View(name="destinations", path="/admin/audit/destination/", on_paper=True),
+    View(name="destinations-removed", path="/admin/audit/destination/?show=removed"),
+    View(name="destinations-bad", path="/admin/audit/destination/?show=some&colour=red"),
+    View(name="subject", act=_found_subject),
+    View(name="subject-nobody", act=_nobody_found),
+    View(name="subject-entries", act=_entries_of_a_subject),
+    View(name="erasure-ready", act=_erasure_to_confirm, on_paper=True),
+    View(name="erasure-unconfirmed", act=_unconfirmed_erasure, status=409),
+    View(name="erasure", act=_erased_subject, on_paper=True),
+    View(name="subjects", path="/admin/audit/erasure/", on_paper=True),
+    View(name="subjects-open", path="/admin/audit/erasure/?show=open"),
+    View(name="subjects-bad", path="/admin/audit/erasure/?show=some&colour=red"),
     View(name="key-make", path="/admin/audit/agentkey/add/"),
     View(name="key-refused", act=_refused_key),
     View(name="key-made", act=_make_key),
     View(name="key-revoke", act=_revoke_key),
     View(name="key-revoked", act=_revoked_key),
     View(name="keys", path="/admin/audit/agentkey/"),
+    View(name="hold-new", path="/admin/audit/hold/new/"),
+    View(name="hold-refused", act=_refused_hold, status=400),
+    View(name="hold", act=_apply_hold, on_paper=True),
+    View(name="holds", path="/admin/audit/hold/"),
+    View(name="retention", path="/admin/audit/purgeplan/", on_paper=True),
+    View(name="hold-released", act=_release_hold),
+    View(name="holds-released", path="/admin/audit/hold/?show=released"),
+    View(name="purge", act=_propose_purge, on_paper=True),
+    View(name="purges", path="/admin/audit/purgeplan/?show=purges"),
+    View(name="retention-bad", path="/admin/audit/purgeplan/?show=some&colour=red"),
     View(name="people", path="/admin/auth/user/"),
     View(name="person-add", path="/admin/auth/user/add/"),
     View(name="roles", path="/admin/auth/group/"),
@@ -292,6 +470,8 @@ def photograph(
     finally:
         if logged_in:
             _leave_no_key(page, ready["url"])
+            _leave_no_hold(page, ready["url"])
+            _leave_no_purge(page, ready["url"])
         context.close()
     return taken, problems
 

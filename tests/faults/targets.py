@@ -21,7 +21,7 @@ import psycopg
 from obsplatform import processes
 from obsplatform.processes import Mark
 
-CHILDREN = frozenset({"postgres", "valkey", "web", "worker", "beat", "append", "seal"})
+CHILDREN = frozenset({"postgres", "valkey", "web", "worker", "beat", "append", "seal", "deliver"})
 _CHAINED = re.compile(rb'^(\w+) +\| (\{.*"event": ?"chained".*\})', re.MULTILINE)
 HEALING_SECONDS = (
     120  # a bound against hanging: the supervisor pauses up to 4 s, and kills who is stuck for 10 s

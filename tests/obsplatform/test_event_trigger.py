@@ -210,3 +210,74 @@ def test_the_script_can_be_repeated_and_forgets_nothing(server: Postgres) -> Non
         ).fetchone()
     assert before == after
     assert armed == (3,)
+
+
+_ANOTHER = "CREATE OR REPLACE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS '{}'"
+
+
+def test_a_guard_becomes_the_wording_that_a_superuser_listed_and_no_other(
+    server: Postgres,
+) -> None:
+    listed, other = (_ANOTHER.format(f"BEGIN RETURN {each}; END") for each in ("OLD", "NEW"))
+    with psycopg.connect(server.url("superuser")) as superuser:
+        superuser.execute("SET LOCAL event_triggers = off")
+        was = superuser.execute(_FACT).fetchone()
+        superuser.execute(listed)
+        becomes = superuser.execute(_FACT).fetchone()
+        superuser.rollback()
+        assert was is not None
+        assert becomes is not None
+        superuser.execute("INSERT INTO obs_guard.successor VALUES (%s, %s)", [was[0], becomes[0]])
+        superuser.execute("SET LOCAL ROLE obs_owner")
+
+        with (
+            pytest.raises(psycopg.errors.InsufficientPrivilege, match="would lose this guard"),
+            superuser.transaction(),
+        ):
+            superuser.execute(other)
+        superuser.execute(listed)
+        with (
+            pytest.raises(psycopg.errors.InsufficientPrivilege, match="would lose this guard"),
+            superuser.transaction(),
+        ):
+            superuser.execute(other)
+        superuser.rollback()
+
+
+_FACT = (
+    "SELECT fact FROM obs_guard.standing() WHERE fact LIKE 'function public.audit_refuse() is %'"
+)
+_PURGES = """
+CREATE TABLE audit_purge (ledger_id int, from_seq bigint, to_seq bigint);
+CREATE TRIGGER audit_purge_rows BEFORE UPDATE OR DELETE ON audit_purge
+    FOR EACH ROW EXECUTE FUNCTION audit_refuse();
+ALTER TABLE audit_purge ENABLE ALWAYS TRIGGER audit_purge_rows;
+"""
+
+
+def test_a_month_goes_when_a_purge_covers_all_of_it_and_through_one_function(
+    owner: psycopg.Connection,
+) -> None:
+    owner.execute(_PURGES)
+    drop = "SELECT obs_guard.drop_month('audit_entry_2026_11')"
+    for kept in ("SELECT", "INSERT INTO audit_purge VALUES (1, 0, 0), (2, 0, 9)"):
+        owner.execute(kept)
+        with (
+            pytest.raises(psycopg.errors.InsufficientPrivilege, match="no approved purge"),
+            owner.transaction(),
+        ):
+            owner.execute(drop)
+    for stranger in ("audit_tile", "audit_entry", "nothing"):
+        with pytest.raises(psycopg.errors.RaiseException, match="is no month"), owner.transaction():
+            owner.execute("SELECT obs_guard.drop_month(%s)", [stranger])
+
+    owner.execute("INSERT INTO audit_purge VALUES (1, 0, 1)")
+    with (
+        pytest.raises(psycopg.errors.InsufficientPrivilege, match="would lose this guard"),
+        owner.transaction(),
+    ):
+        owner.execute("DROP TABLE audit_entry_2026_11")
+    owner.execute(drop)
+
+    assert owner.execute("SELECT to_regclass('audit_entry_2026_11')").fetchone() == (None,)
+    owner.execute("CREATE TABLE unrelated (id int)")  # nothing else was lost

@@ -34,7 +34,17 @@ from obsplatform.supervisor import Lines
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 90  # seconds; a bound against hanging, not a claim about speed
-CHILDREN = {"supervisor", "postgres", "valkey", "web", "worker", "beat", "append", "seal"}
+CHILDREN = {
+    "supervisor",
+    "postgres",
+    "valkey",
+    "web",
+    "worker",
+    "beat",
+    "append",
+    "seal",
+    "deliver",
+}
 AS_ROOT = os.geteuid() == 0
 only_as_root = pytest.mark.skipif(not AS_ROOT, reason="root alone may start it as someone else")
 
@@ -242,7 +252,9 @@ def test_postgres_listens_on_loopback_and_a_private_socket_alone(running: Instal
     assert stat.S_IMODE(socket_folder.stat().st_mode) == 0o700
 
 
-@pytest.mark.parametrize("name", ["web", "postgres", "valkey", "worker", "append", "seal"])
+@pytest.mark.parametrize(
+    "name", ["web", "postgres", "valkey", "worker", "append", "seal", "deliver"]
+)
 def test_a_child_that_is_killed_comes_back_on_the_same_addresses(
     running: Installation, name: str
 ) -> None:

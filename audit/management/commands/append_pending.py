@@ -1,6 +1,7 @@
 """Chain what waits in the inbox, once or for ever. Needs no Redis.
 
-With --follow also runs verifications and makes exports that no Celery worker took.
+With --follow also runs verifications, makes exports and works on purges and erasures that no
+Celery worker took.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from django.db import DatabaseError, connection
 from psycopg import Error as PostgresError
 
 from audit.append import append_pending
+from audit.erasing import work_on_an_erasure
 from audit.exporting import work_on_an_export
 from audit.project import catch_up_all
+from audit.prune import work_on_a_plan
 from audit.runs import work_a_step
 
 log = structlog.get_logger(__name__)
@@ -58,6 +61,8 @@ class Command(BaseCommand):
             _Act(catch_up_all),
             _Act(_Steps(work_a_step).step),
             _Act(_Steps(work_on_an_export).step),
+            _Act(_Steps(work_on_a_plan).step),
+            _Act(_Steps(work_on_an_erasure).step),
         ]
         while not stop.is_set():
             for act in acts:
@@ -90,7 +95,7 @@ class _Act:
 
 
 class _Steps:
-    """A verification or an export that somebody asked for, a chunk at a time."""
+    """What somebody asked for and no Celery worker took, a chunk at a time."""
 
     def __init__(self, work: Callable[[Iterator[object] | None], Iterator[object] | None]) -> None:
         self._work = work

@@ -13,6 +13,7 @@ from django.contrib.auth.models import Group
 from django.core.management.base import BaseCommand
 
 from audit.auth import key_id_of, make_key
+from audit.erasing import erase_again
 from audit.ledgers import open_ledger
 from audit.models import AgentKey, Ledger
 from audit.seal import known_keys
@@ -45,6 +46,7 @@ class Command(BaseCommand):
         known = json.loads(path.read_text()) if path.exists() else {}
         ledger = open_ledger(settings.LEDGER)
         _make_signing_key(ledger)
+        erase_again()  # a backup that was restored brought erased keys back
         found = {
             "ledger": ledger.name,
             "user": "admin",

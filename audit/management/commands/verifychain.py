@@ -1,4 +1,4 @@
-"""Verify a ledger from its first byte to its head, or a range of it."""
+"""Verify all that there is of a ledger up to its head, or a range of it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Define the options."""
         parser.add_argument("--ledger", default=settings.LEDGER, help="default: %(default)s")
-        parser.add_argument("--from", dest="from_seq", type=int, default=0, metavar="SEQ")
+        parser.add_argument(
+            "--from",
+            dest="from_seq",
+            type=int,
+            metavar="SEQ",
+            help="default: the first entry that is kept, with the tiles of what was pruned",
+        )
         parser.add_argument(
             "--to",
             dest="to_seq",
@@ -74,7 +80,7 @@ class Command(BaseCommand):
                 f"there is no ledger {options['ledger']!r}; there are: {names or 'none'}",
                 returncode=2,
             )
-        if options["from_seq"] < 0 or (options["to_seq"] or 0) < 0:
+        if (options["from_seq"] or 0) < 0 or (options["to_seq"] or 0) < 0:
             raise CommandError("a seq is 0 or more", returncode=2)
         keys = [_key(ledger, text) for text in options["keys"]]
         kept = [_kept(ledger, path) for path in options["anchors"]]

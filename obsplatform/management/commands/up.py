@@ -1,7 +1,8 @@
 """Start a whole installation in one command, keep it running, and stop it as a whole.
 
 Order: lock, what an earlier run left, Postgres and Valkey, migrate, the web server beside
-`prepare` (the administrator and the keys), then the Celery worker, beat and the append loop.
+`prepare` (the administrator and the keys), then the Celery worker, beat, and the loops that append,
+seal and deliver.
 `ready.json` appears once the address answers, and goes when all is stopped.
 The servers: obsplatform.local. Restarts, logs, stopping: obsplatform.supervisor.
 """
@@ -266,6 +267,7 @@ class Installation:
         self._add("beat", *celery, "beat", role="worker")
         self._add("append", "manage.py", "append_pending", "--follow", role="worker")
         self._add("seal", "manage.py", "seal", "--follow", role="worker")
+        self._add("deliver", "manage.py", "deliver", "--follow", role="worker")
 
     def _answers(self) -> bool:
         connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=2)
