@@ -235,14 +235,16 @@ def test_a_run_that_fails_says_why_and_can_be_resumed(
     assert the_run(ten).result == "intact"
 
 
-def test_the_night_only_asks(ten: Ledger) -> None:
+def test_the_night_only_asks(ledger: Ledger) -> None:
+    chain(ledger, [make_event() for _ in range(SIZE)])
+
     tasks.verify_all()
 
-    run = the_run(ten)
+    run = the_run(ledger)
     assert (run.kind, run.state, run.requested_by) == ("nightly", "queued", "schedule")
-    for ledger in Ledger.objects.order_by("id"):
-        runs.work_through_queue(ledger)
-    assert the_run(ten).result == "intact"
+    for each in Ledger.objects.order_by("id"):
+        runs.work_through_queue(each)
+    assert the_run(ledger).result == "intact"
 
 
 # --- The pages ------------------------------------------------------------------------------------
