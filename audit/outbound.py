@@ -333,6 +333,8 @@ class _Dial:
             raise TimeoutError("no time left")
         if self._target.scheme in {"https", "tls"}:
             context = self._tls or ssl.create_default_context()
+            # Some versions of Python (3.11.2) take a stream that was cut for one that has ended.
+            context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
             # In two steps, so that the alarm finds the socket that shakes hands.
             self._opened = wrapped = context.wrap_socket(
                 plain, server_hostname=self._target.host, do_handshake_on_connect=False
