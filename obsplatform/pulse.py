@@ -28,19 +28,26 @@ class Pulse:
     """One connection and the one question it is for."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # held while the connection is asked: it has one voice
+        self._turn = threading.Condition()
+        self._is_asking = False  # one at a time: the connection has one voice
+        self._answered = -1.0  # when the last question that was answered had begun
         self._connection: psycopg.Connection[Any] | None = None
 
     def feel(self, *, within: float = WAIT_SECONDS) -> None:
         """Return when Postgres has answered; raise NoPulse otherwise.
 
         Takes at most `within` seconds on an open connection, and CONNECT_SECONDS more when it
-        must be opened. A connection that died since the last time is replaced first.
+        must be opened. A connection that died since the last time is replaced first. Who comes
+        while a question is under way shares the next answer: a crowd needs two questions, however
+        many they are.
         """
-        if not self._lock.acquire(timeout=within):
-            raise NoPulse("an earlier question is still unanswered")
+        came = time.monotonic()
+        if self._shares_an_answer(came, within):
+            return
+        began, answered = time.monotonic(), False
         try:
             self._ask_or_reopen(within)
+            answered = True
         except psycopg.Error as error:
             self._forget()
             raise NoPulse(str(error).strip()) from error
@@ -48,11 +55,30 @@ class Pulse:
             self._forget()
             raise
         finally:
-            self._lock.release()
+            with self._turn:
+                self._is_asking = False
+                if answered:
+                    self._answered = began
+                self._turn.notify_all()
+
+    def _shares_an_answer(self, came: float, within: float) -> bool:
+        """Wait for the voice, and take it; or say that a question since has been answered."""
+        with self._turn:
+            until = came + within + (CONNECT_SECONDS if self._connection is None else 0)
+            while self._is_asking:
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise NoPulse("an earlier question is still unanswered")
+                self._turn.wait(left)
+                if self._answered >= came:
+                    return True
+            self._is_asking = True
+            return False
 
     def close(self) -> None:
         """Let go of the connection; the next question opens another."""
-        with self._lock:
+        with self._turn:
+            self._turn.wait_for(lambda: not self._is_asking)
             self._forget()
 
     def _ask_or_reopen(self, within: float) -> None:

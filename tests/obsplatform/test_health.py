@@ -6,7 +6,9 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,54 @@ def test_health_answers_many_at_once() -> None:
         thread.join()
 
     assert codes == [200] * 200
+
+
+def test_a_crowd_shares_the_answer_of_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    heart = Pulse()
+    all_are_here = threading.Barrier(20)
+    questions: list[float] = []
+
+    def ask_slowly(opened: psycopg.Connection[Any], *, within: float) -> None:
+        questions.append(within)
+        time.sleep(0.1)
+        ask(opened, within=within)
+
+    def come(_: int) -> None:
+        all_are_here.wait(30)
+        heart.feel()
+
+    monkeypatch.setattr("obsplatform.pulse.ask", ask_slowly)
+    with ThreadPoolExecutor(20) as crowd:
+        list(crowd.map(come, range(20)))
+
+    # The first asks alone; who came while it waited shares the second; a straggler may add one.
+    assert len(questions) <= 4
+
+    heart.close()
+
+
+def test_who_waits_for_a_question_that_is_never_answered_is_told_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heart = Pulse()
+    heart.feel()
+    is_asking, may_end = threading.Event(), threading.Event()
+
+    def stand_still(opened: psycopg.Connection[Any], *, within: float) -> None:
+        is_asking.set()
+        may_end.wait(30)
+
+    monkeypatch.setattr("obsplatform.pulse.ask", stand_still)
+    first = threading.Thread(target=heart.feel)
+    first.start()
+    is_asking.wait(30)
+
+    with pytest.raises(NoPulse, match="still unanswered"):
+        heart.feel(within=0.05)
+
+    may_end.set()
+    first.join()
+    heart.close()
 
 
 def test_connection_that_was_cut_is_replaced_without_a_false_alarm(
