@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 export OBS_DATA ?= $(CURDIR)/var
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench bench-large soak shots lock
+.PHONY: help demo run test check bench bench-large soak shots controls lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -36,6 +36,9 @@ soak: $(VENV)/made ## the fault tests with hundreds of kills (an hour)
 
 shots: $(VENV)/made ## photograph every page of the running installation into shots/
 	@$(RUN) -m tests.browser.shots
+
+controls: $(VENV)/made ## write docs/controls.md from the catalogue
+	@$(RUN) manage.py controls --out docs/controls.md
 
 lock: $(VENV)/made ## resolve pyproject.toml into requirements.lock again
 	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra local --extra dev pyproject.toml -o requirements.lock

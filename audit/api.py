@@ -188,7 +188,8 @@ class ReadingApi(NinjaAPI):
 
     def get_openapi_operation_id(self, operation: Operation) -> str:
         """Return what generated clients call it: no file's name, since a view may move."""
-        return f"audit_api_{operation.view_func.__name__}"
+        app = operation.view_func.__module__.partition(".")[0]
+        return f"{app}_api_{operation.view_func.__name__}"
 
 
 api = ReadingApi(
@@ -490,6 +491,6 @@ def _line(seq: int, digest: str, record: bytes) -> bytes:
     return msgspec.json.encode(line) + b"\n"
 
 
-# The order of these is the order in the OpenAPI document.
+# The order of these is the order in the OpenAPI document; audit.urls adds those of other apps.
 for _router in (_entries, of_entries, _events, _ledgers, of_ledgers, of_exports):
     api.add_router("", _router)

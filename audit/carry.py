@@ -15,6 +15,7 @@ are written once (audit/sql/0012_retention.sql).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -105,13 +106,30 @@ def _write_table(cursor: psycopg.Cursor[Any], table: str) -> bytes:
     return "\t".join([table, *columns]).encode() + b"\n" + body + _END
 
 
+def read_rows(body: bytes) -> Iterator[list[str | None]]:
+    """Yield the rows of a table of a carry, each value as text; None for NULL."""
+    for line in body.decode().split("\n")[:-1]:
+        yield [None if cell == "\\N" else _unescaped(cell) for cell in line.split("\t")]
+
+
+_ESCAPE: Final = re.compile(r"\\(.)")
+_ESCAPED: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+
+
+def _unescaped(cell: str) -> str:
+    # COPY writes a backslash before what would end a cell or a row, and before a backslash.
+    if "\\" not in cell:
+        return cell
+    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), cell)
+
+
 def load_carry(cursor: psycopg.Cursor[Any], frozen: Frozen, tables: Sequence[str]) -> None:
     """Put the rows of a carry into tables of their names, which hold nothing of its ledger.
 
     The tables are named without a schema, as projections name them. Raises CarryUnreadable when
     this version has no such table; a column that is gone is Postgres' own error.
     """
-    for table, columns, body in _read_tables(frozen):
+    for table, columns, body in read_tables(frozen):
         if table not in tables:
             raise CarryUnreadable(
                 f"the carry of {frozen.projection} at #{frozen.to_seq:,} has rows of {table}, "
@@ -125,7 +143,11 @@ def load_carry(cursor: psycopg.Cursor[Any], frozen: Frozen, tables: Sequence[str
             copy.write(body)
 
 
-def _read_tables(frozen: Frozen) -> Iterator[tuple[str, list[str], bytes]]:
+def read_tables(frozen: Frozen) -> Iterator[tuple[str, list[str], bytes]]:
+    """Yield each table of a carry: its name, its columns, its rows as COPY writes them.
+
+    Raises CarryUnreadable for a carry of another form.
+    """
     rest = frozen.rows.removeprefix(HEADER)
     if rest == frozen.rows:
         raise CarryUnreadable(

@@ -9,6 +9,7 @@ of them, its carry (carry.py); whoever builds a projection again begins there.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -35,7 +36,8 @@ Batch: TypeAlias = Sequence[tuple[int, bytes]]
 BATCH = 2000
 """Entries a transaction."""
 
-_BATCHES_A_TURN = 50
+_TURN_SECONDS = 2.0
+"""A slow projection that lags behind must not hold up who waits for the same process."""
 
 
 class Projection(Protocol):
@@ -105,7 +107,8 @@ def catch_up(ledger_id: int, projection: Projection) -> int:
     Returns 0 at once when another process has the cursor.
     """
     done = 0
-    for _ in range(_BATCHES_A_TURN):
+    until = time.monotonic() + _TURN_SECONDS
+    while time.monotonic() < until:
         with raw_connection().transaction(), raw_cursor() as cursor:
             read = _apply_next(cursor, ledger_id, projection)
         done += read

@@ -6,7 +6,19 @@ from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
-from audit import announce, append, bell, blank, erasing, export, exporting, project, prune, runs
+from audit import (
+    announce,
+    append,
+    bell,
+    blank,
+    erasing,
+    export,
+    exporting,
+    project,
+    prune,
+    pulse,
+    runs,
+)
 from audit.models import Ledger
 from audit.project import projections
 
@@ -30,6 +42,14 @@ def announce_quarantined() -> None:
     """Leave entries about what came to quarantine; beat calls it each minute."""
     for ledger in Ledger.objects.order_by("id"):
         announce.announce_quarantined(ledger)
+
+
+@shared_task(name="audit.pulse")
+def report_state() -> None:
+    """Say in each ledger what waits and what is kept, when it is due; beat calls it each minute."""
+    for ledger in Ledger.objects.order_by("id"):
+        pulse.report_queue(ledger)
+        pulse.report_retention(ledger)
 
 
 @shared_task(name="audit.make_months")

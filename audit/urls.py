@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.urls import URLPattern, URLResolver, path
+from django.utils.module_loading import import_string
 from django.views.decorators.csrf import csrf_exempt
 
 from audit import tlog
@@ -22,6 +24,8 @@ def _guarded(pattern: URLPattern | URLResolver) -> URLPattern:
     )
 
 
+for _router in settings.API_ROUTERS:  # here, since those apps import ours
+    api.add_router("", import_string(_router))
 _patterns, _app_name, _namespace = api.urls
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -21,6 +21,7 @@ SCRIPTS: tuple[tuple[str, ...], ...] = (
     ("single_posts", "--runs", "3"),
     ("append_vs_copy",),
     ("verify",),
+    ("tallies",),
     ("pages",),
     ("bundle",),
     ("destinations", "--per-second", "2000", "--events", "60000"),

@@ -7,7 +7,7 @@ obsplatform.desk.
 from __future__ import annotations
 
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 from unfold.sites import UnfoldAdminSite
 
 
@@ -19,13 +19,16 @@ class Site(UnfoldAdminSite):  # type: ignore[misc]  # unfold ships no types
     enable_nav_sidebar = True
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        """Add the live part of the front page, and the page of pieces for developers."""
+        """Add the live part of the front page, the scores, and the pieces for developers."""
         # Imported here: the apps are loaded by now, and these read their models.
+        from compliance.admin.scores import ScorePages
+        from compliance.models import Snapshot
         from obsplatform import front, pieces
 
         return [
             path("overview/", self.admin_view(front.live), name="overview_live"),
             path("pieces/", self.admin_view(pieces.pieces), name="pieces"),
+            path("compliance/score/", include(ScorePages(Snapshot, self).get_urls())),
             *super().get_urls(),
         ]
 

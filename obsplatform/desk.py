@@ -70,6 +70,13 @@ def _is_under(*pages: str) -> Any:
     return active
 
 
+def _is_approvals(request: HttpRequest) -> bool:
+    """Tell whether a page is of approvals, and not the list of waivers, which stands below them."""
+    waivers = reverse("admin:compliance_waiver_changelist")
+    approvals = reverse("admin:compliance_decision_changelist")
+    return request.path.startswith(approvals) and not request.path.startswith(waivers)
+
+
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "obsplatform",
     "SITE_HEADER": "obsplatform",
@@ -148,6 +155,54 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Compliance",
+                "items": [
+                    {
+                        "title": "Scores",
+                        "icon": "speed",
+                        "link": reverse_lazy("admin:compliance_score_changelist"),
+                        "active": _is_under("compliance_score_changelist"),
+                        "permission": _may("compliance.view_snapshot"),
+                    },
+                    {
+                        "title": "Sealed results",
+                        "icon": "inventory",
+                        "link": reverse_lazy("admin:compliance_snapshot_changelist"),
+                        "permission": _may("compliance.view_snapshot"),
+                    },
+                    {
+                        "title": "Findings",
+                        "icon": "flag",
+                        "link": reverse_lazy("admin:compliance_finding_changelist"),
+                        "permission": _may("compliance.view_finding"),
+                    },
+                    {
+                        "title": "Statements",
+                        "icon": "draw",
+                        "link": reverse_lazy("admin:compliance_statement_changelist"),
+                        "active": _is_under(
+                            "compliance_statement_changelist",
+                            "compliance_nilreturn_changelist",
+                            "compliance_review_changelist",
+                        ),
+                        "permission": _may("compliance.view_statement"),
+                    },
+                    {
+                        "title": "Approvals",
+                        "icon": "how_to_vote",
+                        "link": reverse_lazy("admin:compliance_decision_changelist"),
+                        "active": _is_approvals,
+                        "permission": _may("compliance.view_decision"),
+                    },
+                    {
+                        "title": "Waivers",
+                        "icon": "policy",
+                        "link": reverse_lazy("admin:compliance_waiver_changelist"),
+                        "permission": _may("compliance.view_decision"),
+                    },
+                ],
+            },
+            {
                 "title": "Administration",
                 "items": [
                     {
@@ -174,6 +229,12 @@ UNFOLD: dict[str, Any] = {
                         "icon": "outbox",
                         "link": reverse_lazy("admin:audit_destination_changelist"),
                         "permission": _may("audit.view_destination"),
+                    },
+                    {
+                        "title": "Catalogue",
+                        "icon": "library_books",
+                        "link": reverse_lazy("admin:compliance_uploadedframework_changelist"),
+                        "permission": _may("compliance.view_uploadedframework"),
                     },
                     {
                         "title": "People",

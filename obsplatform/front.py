@@ -1,8 +1,9 @@
 """Fill what stands on every page of the admin, and the front page. Only reads: audit.state.
 
 The front page answers five questions of one ledger: is it whole, is anything waiting, what came
-in, what failed or was denied, who is active. No figure on it counts a big table. Its live part is
-one template, shown in the page and sent again by `live()` for the script that refreshes it.
+in, what failed or was denied, who is active; scores stand between them. No figure on it counts a
+big table. Its live parts are templates, shown in the page and sent again by `live()` for the script
+that refreshes them; scores change once a day and are drawn with the page alone.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from audit.admin.lines import newest_lines, wrong_lines
 from audit.arrivals import first_seq_since
 from audit.models import Agent, Quarantine
 from audit.state import LedgerState, ledger_states, own_state
+from compliance.admin.cards import cards, first_line
+from compliance.waiting import waiting
 
 NEWEST = 10
 WRONG = 10
@@ -30,6 +33,7 @@ AGENTS = 10
 MOST_HELD = 1_000
 """Open quarantine rows are added up to here; more is said as "at least"."""
 REFRESH_SECONDS = 5
+_MAY_DECIDE = "compliance.view_decision"
 
 SPANS = (("the last hour", timedelta(hours=1)), ("the last 24 hours", timedelta(hours=24)))
 
@@ -45,13 +49,15 @@ def strip(request: HttpRequest) -> dict[str, Any]:
 def front_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Return what the front page shows."""
     may_read = request.user.has_perm("audit.view_entry")
+    live_part = _live_part(request) if may_read else {}
     return {
         **context,
         "title": "Overview",
         "is_fullwidth": "1",
         "may_read": may_read,
         "refresh_seconds": REFRESH_SECONDS,
-        **(_live_part(request) if may_read else {}),
+        **live_part,
+        **_scores(request, live_part.get("shown")),
     }
 
 
@@ -86,11 +92,23 @@ def _live_part(request: HttpRequest) -> dict[str, Any]:
         "arrived": _arrived(shown, now),
         "held": held,
         "held_is_exact": held < MOST_HELD,
+        "people_wait": waiting(shown.id) if request.user.has_perm(_MAY_DECIDE) else None,
         "wrong": wrong_lines(shown, WRONG),
         "agents": list(
             Agent.objects.filter(ledger_id=shown.id).order_by("-last_seen", "agent_id")[:AGENTS]
         ),
         "lines": newest_lines(shown, NEWEST),
+    }
+
+
+def _scores(request: HttpRequest, shown: LedgerState | None) -> dict[str, Any]:
+    """Return a card for each framework, for those who may see results."""
+    if shown is None or not request.user.has_perm("compliance.view_snapshot"):
+        return {"may_score": False}
+    return {
+        "may_score": True,
+        "cards": cards(shown.id, shown.name),
+        "first_line": first_line(shown.name),
     }
 
 

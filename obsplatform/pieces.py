@@ -6,7 +6,7 @@ browser tests, which fail when a partial is not on it.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -20,6 +20,9 @@ from audit.admin.entry_form import chips
 from audit.published import AnchorLine, KeyLine, NewestCheckpoint, Published
 from audit.state import LedgerState
 from audit.templatetags.desk import ICONS
+from compliance.admin.cards import CapLine, Point, Trend
+from compliance.admin.found import Day
+from compliance.result import STATES
 
 HASH = "9c1185a5c5e9fc54612808977ee8f548b2258d31c5a3b0c9a1d7a1d5a2b0f1e7"
 
@@ -164,6 +167,50 @@ def _strips() -> list[tuple[str, LedgerState]]:
     ]
 
 
+def _scores() -> list[dict[str, Any]]:
+    """Return the numbers of a framework that nothing caps, of a capped one, and of none."""
+    exact = {"evidenced": "92.4", "tested": "97.0", "coverage": "95.2", "raw": "92.4"}
+    usual: dict[str, Any] = {**exact, "cap": 100, "reason": "", "with_exceptions": "92.4"}
+    cap = CapLine(control="CC6.3", leg="TOOL-01", state="fail", cap=49, url=".")
+    capped = usual | {"evidenced": "49.0", "cap": 49, "with_exceptions": "79.0"}
+    none = dict.fromkeys((*exact, "with_exceptions"))
+    said = "the evidence itself is not proven whole, so no score is issued"
+    return [
+        {"numbers": usual, "badge": "strong", "caps": []},
+        {"numbers": capped, "badge": "weak", "caps": [cap] * 8},
+        {"numbers": none | {"cap": 100, "reason": said}, "badge": "no_score", "caps": []},
+    ]
+
+
+def _days() -> list[Day]:
+    first = date(2026, 9, 20)
+    found: list[dict[str, Any]] = [
+        {"passed": 120},
+        {"passed": 117, "failed": 3},
+        {"opened": 2},
+        {},
+        {"passed": 9, "restated_seq": 812},
+        {"failed": 4, "restated_seq": 813},
+    ]
+    return [
+        Day(day=first + timedelta(days=n), **found[n % len(found)]) for n in range(len(found) * 10)
+    ]
+
+
+def _trends() -> list[Trend]:
+    points = [
+        Point(
+            day=date(2026, 9, 20) + timedelta(days=n),
+            evidenced=None if n == 12 else f"{40 + n}.0",
+            snapshot="",
+            x=n * 8.2,
+            y=30 - n * 0.8,
+        )
+        for n in range(30)
+    ]
+    return [Trend(points=tuple(points)), Trend(points=tuple(points[-1:]))]
+
+
 @require_safe
 def pieces(request: HttpRequest) -> HttpResponse:
     """Answer the page of pieces; without DEBUG there is no such page."""
@@ -194,6 +241,13 @@ def pieces(request: HttpRequest) -> HttpResponse:
         ],
         "texts": ["support-bot", "\u202etxt.exe", "<b>bold</b>", "a" * 120, "日本語 😀", ""],
         "numbers": [0, 7, 1_234_567],
+        "scores": _scores(),
+        "legs": [
+            {"id": "LOG-04", "state": state, "reason": "made up", "shown_only": state == "waived"}
+            for state in STATES
+        ],
+        "strip_days": _days(),
+        "trends": _trends(),
         "progress": [
             {"percent": 0, "rate": 0, "left": None},
             {"percent": 42, "rate": 61_300, "left": 95.0},

@@ -44,6 +44,7 @@ _ROLE_OF_COMMAND = {
     "append_pending": "worker",
     "deliver": "worker",
     "erase": "worker",
+    "evaluate": "worker",
     "exportledger": "worker",
     "filltiles": "worker",
     "makesigningkey": "worker",
@@ -122,6 +123,7 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "announce what was quarantined": {"task": "audit.announce", "schedule": 60.0},
+    "report queue and retention": {"task": "audit.pulse", "schedule": 60.0},
     "verify what is new": {"task": "audit.verify_new", "schedule": 10.0},
     "verify a sample": {"task": "audit.verify_sample", "schedule": 60.0},
     "verify everything": {"task": "audit.verify_all", "schedule": crontab(hour=2, minute=10)},
@@ -130,6 +132,13 @@ CELERY_BEAT_SCHEDULE = {
     "ring for purges": {"task": "audit.ring_purges", "schedule": 60.0},
     "let go of the outlived": {"task": "audit.outlived", "schedule": crontab(hour=3, minute=20)},
     "make months": {"task": "audit.make_months", "schedule": crontab(hour=3, minute=0)},
+    "seal the day's posture": {
+        "task": "compliance.posture",
+        "schedule": crontab(hour=0, minute=20),
+    },
+    "remind of what expires": {"task": "compliance.remind", "schedule": crontab(hour=6, minute=0)},
+    "rebuild stale tallies": {"task": "compliance.rebuild_stale", "schedule": 60.0},
+    "seal postures of what came": {"task": "compliance.posture_when_due", "schedule": 300.0},
 }
 
 # --- Ledger, ingest ----------------------------------------------------------------------------
@@ -155,11 +164,20 @@ EXPORT_DAYS = env.integer("OBS_EXPORT_DAYS", 30, least=1, most=3650)  # then an 
 EXPORT_LINK_SECONDS = env.integer(
     "OBS_EXPORT_LINK_SECONDS", 3600, least=60, most=604_800
 )  # a link to a file works for whoever holds it, so not for long
+CATALOGUE_DIR = env.text("OBS_CATALOGUE_DIR")  # a folder of frameworks of your own, beside ours
 PROJECTIONS = [  # what is derived from entries, by dotted path
     "audit.agents.AgentRegistry",
     "audit.subject_index.SubjectIndex",
+    "compliance.tally.Tallies",
 ]
-METRICS_COLLECTORS = ["audit.collectors.AuditCollector"]  # what /metrics shows, by dotted path
+METRICS_COLLECTORS = [  # what /metrics shows, by dotted path
+    "audit.collectors.AuditCollector",
+    "compliance.collectors.ComplianceCollector",
+]
+API_ROUTERS = [  # operations under /api/v1 besides those of audit, by dotted path
+    "compliance.api.router",
+    "compliance.api_catalogue.router",
+]
 
 # --- Anchors, and other addresses that a person configures ---------------------------------------
 
@@ -206,6 +224,7 @@ EMAIL_HOST_PASSWORD = env.text("OBS_EMAIL_PASSWORD")
 _email_security = env.choice("OBS_EMAIL_SECURITY", "none", ("none", "starttls", "tls"))
 EMAIL_USE_TLS = _email_security == "starttls"
 EMAIL_USE_SSL = _email_security == "tls"
+REMINDERS_BY_EMAIL = env.boolean("OBS_REMINDERS_BY_EMAIL", False)  # needs a mail server above
 EMAIL_TIMEOUT = 10  # a mail server that hangs must not hold a thread for ever
 DEFAULT_FROM_EMAIL = env.text("OBS_EMAIL_FROM", "obsplatform@localhost")
 

@@ -64,6 +64,26 @@ ICONS: dict[str, tuple[str, str, str]] = {
     "paused": ("pause_circle", "idle", "paused"),
     "dead": ("link_off", "bad", "dead"),
     "removed": ("delete", "idle", "removed"),
+    # legs, controls, items and bands of scores
+    "pass": ("check_circle", "good", "pass"),
+    "fail": ("cancel", "bad", "fail"),
+    "no_data": ("help", "warn", "no data"),
+    "not_occurred": ("event_available", "idle", "not occurred"),
+    "waived": ("assignment_late", "warn", "waived"),
+    "not_applicable": ("do_not_disturb_on", "idle", "not applicable"),
+    "fact": ("fact_check", "idle", "fact"),
+    "strong": ("trending_up", "good", "strong"),
+    "needs_work": ("build", "warn", "needs work"),
+    "weak": ("trending_down", "bad", "weak"),
+    "not_enough": ("hourglass_empty", "idle", "not enough evidence"),
+    "no_score": ("block", "bad", "no score"),
+    "law": ("gavel", "idle", "law"),
+    # people's acts and findings
+    "draft": ("edit_document", "warn", "to be signed"),
+    "signed": ("draw", "good", "signed"),
+    "discarded": ("archive", "idle", "put away"),
+    "overdue": ("alarm", "bad", "overdue"),
+    "closed": ("task_alt", "good", "closed"),
     # API keys
     "live": ("check_circle", "good", "live"),
     "expired": ("timer_off", "idle", "expired"),
@@ -133,6 +153,12 @@ def duration(seconds: float) -> str:
         if abs(seconds) >= 2 * length:
             return f"{seconds / length:,.0f} {unit}"
     return f"{seconds:,.0f} s" if abs(seconds) >= _WHOLE else f"{seconds:,.1f} s"
+
+
+@register.filter
+def state_word(state: str) -> str:
+    """Return the one word of a state; an unknown one as it is."""
+    return ICONS.get(state, ("", "", state))[2]
 
 
 @register.inclusion_tag("partials/state_badge.html")

@@ -64,7 +64,7 @@ class _Claim:
             subjects=[self.member],
             fields=self.story.chance.randint(4, 8),
         )
-        fails = self.story.happens(0.02)
+        fails = self.story.errs(0.02)
         self.story.call_tool(
             agents.COVERAGE,
             ("member", self.member),

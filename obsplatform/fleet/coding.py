@@ -52,8 +52,7 @@ def _loop(story: Story, repo: str, phase: str) -> None:
     began = story.at
     for _ in range(story.chance.randint(1, 3)):
         _code(story, "file.read", f"{repo}/{story.chance.choice(_FILES)}")
-    fails = story.happens(0.02)
-    if fails:
+    if story.errs(0.02):
         story.think(tokens=(9000, 0), outcome="error", error="context_length")
     story.think(tokens=(8200, 900))
     _code(story, "file.written", f"{repo}/{story.chance.choice(_FILES)}")

@@ -35,7 +35,7 @@ def _check(story: Story) -> tuple[str, dict[str, Any]]:
         fields=4,
         purpose="pay_suppliers",
     )
-    fails = story.happens(0.03)
+    fails = story.errs(0.03)
     story.call_tool(
         agents.IBAN_CHECK,
         ("account", payee),

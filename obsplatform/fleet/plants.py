@@ -209,8 +209,8 @@ def _slow_notice(chronicle: Chronicle) -> None:
 
 
 def _unrecorded_model(chronicle: Chronicle) -> None:
-    """Use a new model that no change brought; `agents.py` says since when."""
-    story = _begin(chronicle, agents.RESEARCH, 8, "08:02", "run-study-new")
+    """Use a new model that no change brought; `agents.py` says since when. Nobody works earlier."""
+    story = _begin(chronicle, agents.RESEARCH, 8, "04:40", "run-study-new")
     story.start(run={"mode": "autonomous"})
     story.think(tokens=(2000, 300))
     story.finish()
@@ -337,7 +337,9 @@ def _lost_numbers(chronicle: Chronicle) -> None:
 def _incident(chronicle: Chronicle) -> None:
     """Slow claims: from alert to review, all in time; then one alert nobody answered."""
     about = ("agent", agents.CLAIMS_AGENT.id)
-    slow = _begin(chronicle, agents.CLAIMS_AGENT, 12, "14:40", "run-coverage-12")
+    slow = _begin(chronicle, agents.CLAIMS_AGENT, 12, "14:20", "run-coverage-12")
+    for _ in range(90):  # the month's list: enough calls for a rate, on a Sunday too
+        slow.call_tool(agents.COVERAGE, ("plan", "ohio"))
     for number in range(14):
         slow.call_tool(
             agents.COVERAGE,
@@ -410,7 +412,9 @@ def _unencrypted(chronicle: Chronicle) -> None:
 
 def _leaver(chronicle: Chronicle) -> None:
     """Omar leaves on time on paper; his account is used the next day."""
-    access.leave(_begin(chronicle, agents.BACK_OFFICE, 3, "12:00", "leaver-omar"), people.OMAR.id)
+    day = routine.OMAR_LEAVES
+    office = _begin(chronicle, agents.BACK_OFFICE, day, "12:00", "leaver-omar")
+    access.leave(office, people.OMAR.id)
     story = _begin(chronicle, agents.SSO, 2, "07:50", "signin-omar")
     access.sign_in(story, people.OMAR)
 

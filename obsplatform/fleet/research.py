@@ -107,7 +107,7 @@ def notes_exported(story: Story) -> None:
     story.tell(
         "message.sent",
         target=("team", people.SOFIA.unit),
-        data={"classes": ["internal"], "recipient": "research-team"},
+        data={"classes": ["internal"], "recipient": "research-team", "external": False},
     )
     story.finish()
 

@@ -23,6 +23,8 @@ _BEAT = timedelta(hours=2)
 SILENT = agents.RESEARCH
 SILENT_FROM, SILENT_TO = (6, "18:10"), (4, "07:30")
 """The research agent says nothing between these: planted."""
+OMAR_LEAVES = 3
+"""Days ago, at noon: planted. Mornings until then he signs in like everybody."""
 
 
 def tell(chronicle: Chronicle) -> None:
@@ -77,7 +79,8 @@ def _day(chronicle: Chronicle, day: int) -> None:
     machines.measure(night)
     if weekday < 5:
         for number, person in enumerate(people.PEOPLE):
-            _sign_in(chronicle, day, number, person)
+            if person is not people.OMAR or day >= OMAR_LEAVES:
+                _sign_in(chronicle, day, number, person)
     if weekday == 0:
         at = world.day(day, "10:15")
         oversight.review_log(chronicle.begin(agents.BACK_OFFICE, at))

@@ -91,6 +91,7 @@ class Story:
         self.trace_id = self.word(32)
         self._root = self.word(16)
         self._has_root = False
+        self._has_erred = False
         self.conversation: str | None = None
         self.case: dict[str, Any] = {}
         """Members of `case` that every act of this story carries beside its own."""
@@ -111,6 +112,16 @@ class Story:
     def happens(self, share: float) -> bool:
         """Tell whether something that happens in this share of stories happens in this one."""
         return self.chance.random() < share
+
+    def errs(self, share: float) -> bool:
+        """Tell whether ordinary work meets an error here: in this share, once an agent and day.
+
+        More in a day would break OPS-01 by chance; what breaks it is planted.
+        """
+        if not self.happens(share) or self._has_erred:
+            return False
+        self._has_erred = True
+        return self.world.may_err(self.agent.id, self.began, story=self.trace_id)
 
     def wait(self, low: float, high: float | None = None) -> None:
         """Let seconds pass."""

@@ -35,7 +35,7 @@ def _greet(story: Story) -> str:
 
 
 def _reply(story: Story, customer: str, *, tokens: tuple[int, int] = (2100, 260)) -> None:
-    if story.happens(0.012):
+    if story.errs(0.012):
         story.think(
             tokens=tokens,
             under=CARE,
@@ -101,7 +101,7 @@ def status(story: Story) -> None:
             "on_behalf_of": {"type": "human", "id": customer},
         },
     )
-    fails = story.happens(0.02)
+    fails = story.errs(0.02)
     story.call_tool(
         agents.CUSTOMER_LOOKUP,
         ("customer", customer),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,6 +16,16 @@ class World:
     seed: int
     days: int
     """How far the ordinary work reaches back; what stood before it is a little older."""
+
+    _erred: dict[tuple[str, date], str] = field(default_factory=dict, compare=False, repr=False)
+    """Agents, days, and the story in which the agent's work met an error on that day."""
+
+    def may_err(self, agent: str, moment: datetime, *, story: str) -> bool:
+        """Take an agent's one error of a day; tell whether it is this story's.
+
+        The same story is answered the same again: some are told twice (Chronicle.squeeze).
+        """
+        return self._erred.setdefault((agent, moment.date()), story) == story
 
     def chance(self, name: str) -> random.Random:
         """Return a source of chance of its own, so that one story does not shift another."""

@@ -31,9 +31,12 @@ from audit.retain import propose_purge
 from audit.runs import ask_for_run
 from audit.seal import seal
 from audit.signer import make_key as make_signing_key
+from compliance.snapshot import seal_snapshot
 from tests.audit.erasing import about
 from tests.audit.exporting import ask
 from tests.audit.legal import hold
+from tests.compliance.people.crawled import people_rows
+from tests.compliance.results import a_result
 from tests.conftest import chain, entries, make_event, post
 
 ENTRIES = "/admin/audit/entry/"
@@ -172,6 +175,57 @@ EXPECTED: dict[str, tuple[str, str, str, str, str]] = {
     "auth_user_history": ("302 302", "403 403", "403 403", "200 200", "200 200"),
     "auth_user_password_change": ("302 302", "403 403", "403 403", "200 200", "200 200"),
     "autocomplete": ("302 302", "403 405", "403 405", "403 405", "403 405"),
+    "compliance_decision_approve": ("302 302", "403 403", "403 403", "405 302", "405 409"),
+    "compliance_decision_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_decision_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_decision_deny": ("302 302", "403 403", "403 403", "405 409", "405 409"),
+    "compliance_decision_end": ("302 302", "403 403", "403 403", "405 409", "405 409"),
+    "compliance_decision_new_applies": ("302 302", "403 403", "403 403", "200 400", "200 400"),
+    "compliance_decision_new_scope": ("302 302", "403 403", "403 403", "200 400", "200 400"),
+    "compliance_decision_new_waiver": ("302 302", "403 403", "403 403", "200 400", "200 400"),
+    "compliance_expiring_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_finding_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_finding_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_finding_close": ("302 302", "403 403", "403 403", "405 409", "405 409"),
+    "compliance_finding_new": ("302 302", "403 403", "403 403", "200 400", "200 400"),
+    "compliance_finding_retest": ("302 302", "403 403", "403 403", "405 409", "405 409"),
+    "compliance_nilreturn_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_nilreturn_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_nilreturn_new": ("302 302", "403 403", "403 403", "200 400", "200 400"),
+    "compliance_nilreturn_withdraw": ("302 302", "403 403", "403 403", "405 409", "405 409"),
+    "compliance_review_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_review_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_review_new": ("302 302", "403 403", "403 403", "200 400", "200 400"),
+    "compliance_score_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_score_check": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_score_control": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_score_framework": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_score_item": ("302 302", "403 403", "404 405", "404 405", "404 405"),
+    "compliance_score_items": ("302 302", "403 403", "404 405", "404 405", "404 405"),
+    "compliance_snapshot_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_snapshot_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_snapshot_result": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_statement_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_statement_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_statement_discard": ("302 302", "403 403", "403 403", "405 409", "405 409"),
+    "compliance_statement_file": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_statement_new": ("302 302", "403 403", "403 403", "200 400", "200 400"),
+    "compliance_statement_sign": ("302 302", "403 403", "403 403", "405 302", "405 409"),
+    "compliance_statement_withdraw": ("302 302", "403 403", "403 403", "405 409", "405 409"),
+    "compliance_uploadedframework_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_uploadedframework_changelist": (
+        "302 302",
+        "403 403",
+        "200 405",
+        "200 405",
+        "200 405",
+    ),
+    "compliance_uploadedframework_end": ("302 302", "403 403", "403 403", "405 302", "405 302"),
+    "compliance_uploadedframework_limit": ("302 302", "403 403", "403 403", "404 404", "404 404"),
+    "compliance_uploadedframework_limits": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_uploadedframework_text": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_uploadedframework_upload": ("302 302", "403 403", "403 403", "405 400", "405 400"),
+    "compliance_waiver_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "overview_live": ("302 302", "403 405", "200 405", "200 405", "200 405"),
     "pieces": ("302 302", "404 405", "404 405", "404 405", "404 405"),
     "index": ("302 302", "200 200", "200 200", "200 200", "200 200"),
@@ -241,7 +295,9 @@ def addresses() -> dict[str, str]:
         "erasure": ask_for_some_erasure(ledger).id,
         "hold": hold(ledger).id,
         "purgeplan": propose_purge(ledger, reason="a test", by="tests").id,
+        **people_rows(ledger),
         "destination": make_some_destination(ledger).id,
+        "snapshot": seal_snapshot(ledger, a_result(ledger=ledger.name), kind="period").id,
     }
     found = {}
     for pattern in _patterns(admin.site.urls[0]):
@@ -256,6 +312,9 @@ def addresses() -> dict[str, str]:
             "content_type_id": 1,
             "key_id": key.key_id,
             "url": "nowhere",
+            "framework": "soc2",
+            "control": "CC2.1",
+            "check": "LOG-04",
             "id": person.pk,
             "object_id": ids.get(model, 1),
         }

@@ -34,7 +34,11 @@ def test_every_code_has_its_page() -> None:
 
 
 def test_every_page_has_its_code() -> None:
-    source = "".join(each.read_text() for each in Path(settings.BASE_DIR, "audit").rglob("*.py"))
+    source = "".join(
+        each.read_text()
+        for app in ("audit", "compliance")
+        for each in Path(settings.BASE_DIR, app).rglob("*.py")
+    )
 
     assert {code for code in error_pages.codes() if f'"{code}"' not in source} == set()
 

@@ -21,10 +21,13 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from audit.models import Ledger
+from audit.project import catch_up_all
 from audit.query import NAMES
 from audit.seal import seal
 from audit.signer import make_key as make_signing_key
+from compliance.snapshot import seal_snapshot
 from tests.audit.exporting import made
+from tests.compliance.results import a_result
 from tests.conftest import chain, make_event
 
 ApiKey = Callable[..., str]
@@ -60,6 +63,15 @@ OPERATIONS = [
         "/api/v1/ledgers/{name}/exports": ["post"],
         "/api/v1/ledgers/{name}/exports/{id}": ["get"],
         "/api/v1/ledgers/{name}/exports/{id}/file": ["get"],
+        "/api/v1/scores": ["get"],
+        "/api/v1/scores/{framework}": ["get"],
+        "/api/v1/frameworks": ["get"],
+        "/api/v1/frameworks/{framework}/controls": ["get"],
+        "/api/v1/checks": ["get"],
+        "/api/v1/checks/{check}": ["get"],
+        "/api/v1/checks/{check}/items": ["get"],
+        "/api/v1/snapshots": ["get"],
+        "/api/v1/snapshots/{id}": ["get"],
     }.items()
     for method in methods
 ]
@@ -99,7 +111,7 @@ def test_the_documentation_page_loads_nothing_from_elsewhere() -> None:
 
 
 class Fuzzed:
-    """The document, a ledger with three entries of agents, and a key that may do everything."""
+    """The document, a ledger with three entries and a score, and a key that may do everything."""
 
     def __init__(self, ledger: Ledger, token: str) -> None:
         self.schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", get_wsgi_application())
@@ -109,7 +121,11 @@ class Fuzzed:
         make_signing_key(ledger.name, origin=ledger.origin)
         seal(ledger)
         self.export = made(ledger, "ndjson")
+        catch_up_all(ledger.id)
+        self.snapshot = seal_snapshot(ledger, a_result(ledger=ledger.name), kind="posture")
         self.known = {
+            "framework": "soc2",
+            "check": "TOOL-02",
             "ledger": ledger.name,
             "name": ledger.name,
             "seq": 1,
@@ -146,7 +162,11 @@ class Fuzzed:
     def send_known(self, address: str, **query: Any) -> Any:
         """Ask for what there is."""
         operation = self.schema[address]["GET"]
-        known = self.known | ({"id": self.export.id} if "/exports/" in address else {})
+        known = dict(self.known)
+        if "/exports/" in address:
+            known["id"] = self.export.id
+        elif "/snapshots/" in address:
+            known["id"] = str(self.snapshot.id)
         named = {name: known[name] for name in re.findall(r"{(\w+)}", address)}
         return self.send(operation.Case(path_parameters=named, query=query))
 

@@ -673,6 +673,28 @@ RIGHTS: dict[str, dict[str, str]] = {
     "audit_standing": {"web": "SELECT", "worker": "SELECT", "read": "SELECT"},
     "audit_appendstat": {"web": "SELECT", "worker": "INSERT SELECT UPDATE", "read": "SELECT"},
     "audit_appendfailure": {"web": "SELECT", "worker": "INSERT SELECT UPDATE", "read": "SELECT"},
+    **{
+        f"compliance_{table}": {
+            "web": "SELECT",
+            "worker": "DELETE INSERT SELECT UPDATE",
+            "read": "SELECT",
+        }
+        for table in ("act", "bucket", "clock", "day", "item", "lens", "state", "tally")
+    },
+    "compliance_snapshot": {"web": "INSERT SELECT", "worker": "INSERT SELECT", "read": "SELECT"},
+    "compliance_review": {"web": "INSERT SELECT", "worker": "SELECT", "read": "SELECT"},
+    **{
+        f"compliance_{table}": {"web": "INSERT SELECT UPDATE", "worker": "SELECT", "read": "SELECT"}
+        for table in ("finding", "framework", "nilreturn")
+    },
+    **{
+        f"compliance_{table}": {
+            "web": "INSERT SELECT UPDATE",
+            "worker": "SELECT reminded:UPDATE",
+            "read": "SELECT",
+        }
+        for table in ("decision", "statement")
+    },
 }
 
 _RIGHTS = """
@@ -699,7 +721,7 @@ def test_no_role_holds_another_right_than_these(as_role: AsRole) -> None:
             continue
         if grantee not in {"obs_web", "obs_worker", "obs_read"} or is_partition:
             others.add((table, grantee, right))
-        elif table.startswith("audit_"):
+        elif table.startswith(("audit_", "compliance_")):
             said = right if column is None else f"{column}:{right}"
             held.setdefault(table, {}).setdefault(grantee.removeprefix("obs_"), set()).add(said)
 
@@ -712,7 +734,8 @@ def test_no_role_holds_another_right_than_these(as_role: AsRole) -> None:
 def test_every_table_of_the_ledger_has_its_line(as_role: AsRole) -> None:
     found = as_role("superuser").execute(
         "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace "
-        "AND relkind IN ('r', 'p', 'v', 'm') AND NOT relispartition AND relname LIKE 'audit\\_%'"
+        "AND relkind IN ('r', 'p', 'v', 'm') AND NOT relispartition "
+        "AND (relname LIKE 'audit\\_%' OR relname LIKE 'compliance\\_%')"
     )
 
     assert {name for (name,) in found} == RIGHTS.keys()
@@ -764,6 +787,7 @@ def test_functions_with_the_owners_rights_are_the_workers_alone(as_role: AsRole)
 
 # --- Triggers -------------------------------------------------------------------------------------
 
+_NEVER_DELETED = {"compliance_no_delete", "compliance_no_truncate"}
 TRIGGERS: dict[str, set[str]] = {
     "audit_entry": {"audit_no_change", "audit_no_truncate"},
     "audit_eventkey": {"audit_no_change", "audit_no_truncate"},
@@ -783,6 +807,13 @@ TRIGGERS: dict[str, set[str]] = {
     "audit_cosignature": {"audit_no_change", "audit_no_truncate"},
     "audit_signingkey": {"audit_no_change", "audit_no_truncate"},
     "audit_anchorreceipt": {"audit_no_change", "audit_no_truncate"},
+    "compliance_snapshot": {"compliance_snapshot_stays"},
+    "compliance_statement": {"compliance_prepared", "compliance_signed", *_NEVER_DELETED},
+    "compliance_decision": {"compliance_approved", "compliance_asked", *_NEVER_DELETED},
+    "compliance_nilreturn": _NEVER_DELETED,
+    "compliance_review": _NEVER_DELETED,
+    "compliance_finding": {"compliance_closed", *_NEVER_DELETED},
+    "compliance_framework": _NEVER_DELETED,
 }
 
 
@@ -792,7 +823,8 @@ def triggers(connection: Connection) -> dict[str, set[str]]:
     rows = connection.execute(
         "SELECT c.relname, t.tgname, t.tgenabled FROM pg_trigger AS t "
         "JOIN pg_class AS c ON c.oid = t.tgrelid "
-        "WHERE NOT t.tgisinternal AND c.relname LIKE 'audit\\_%'"
+        "WHERE NOT t.tgisinternal "
+        "AND (c.relname LIKE 'audit\\_%' OR c.relname LIKE 'compliance\\_%')"
     )
     for table, name, enabled in rows:
         assert enabled == "A", f"{name} of {table} can be skipped: {enabled}"

@@ -15,6 +15,7 @@ import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -330,6 +331,74 @@ def _entries_of_a_subject(page: Page, url: str) -> None:
     page.locator("#entries").wait_for()
 
 
+def _open_score(page: Page, url: str) -> None:
+    """Open the framework that most is known of."""
+    page.goto(f"{url}/admin/compliance/score/soc2/")
+    page.locator("#matrix").wait_for()
+
+
+def _unfold_area(page: Page, url: str) -> None:
+    """Show the controls of one area; a wide screen shows all of them anyway."""
+    _open_score(page, url)
+    fold = page.locator(".obs-area-fold").first
+    if fold.is_visible():
+        fold.check()
+
+
+def _open_control(page: Page, url: str) -> None:
+    """Open a control with a failing leg, the first there is."""
+    page.goto(f"{url}/admin/compliance/score/soc2/?state=fail")
+    fold = page.locator(".obs-area-fold").first
+    if fold.is_visible():
+        fold.check()
+    page.locator("#matrix a[data-open]").first.click()
+    page.locator("#legs").wait_for()
+
+
+def _open_check(page: Page, url: str) -> None:
+    _open_control(page, url)
+    failing = page.locator("#legs tbody tr").filter(has=page.locator("a[href$='#items']"))
+    failing.locator("a[data-open]").first.click()
+    page.locator("#items").wait_for()
+
+
+def _open_item(page: Page, url: str) -> None:
+    _open_check(page, url)
+    page.locator("#failing a[data-open]").first.click()
+    page.locator("#read").wait_for()
+
+
+def _own_period(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/compliance/score/soc2/")
+    page.locator("#obs-filter > summary").click()
+    page.select_option("#obs-environment", "staging")
+    page.get_by_role("button", name="Compute").click()
+    page.locator("#not-sealed").wait_for()
+
+
+def _fill_waiver(page: Page, url: str, *, reason: str) -> None:
+    """Fill in a waiver of a leg that the shipped framework has, and send it."""
+    page.goto(f"{url}/admin/compliance/decision/new/waiver/")
+    page.select_option("#framework", "hipaa")
+    page.fill("#control", "164.308(a)(1)(ii)(D)")
+    page.fill("#check", "LOG-10")
+    page.fill("#reason", reason)
+    page.fill("#risk", "a failure is seen late")
+    page.fill("#compensating", "alerts are read daily")
+    page.fill("#expires_on", (datetime.now(UTC) + timedelta(days=30)).date().isoformat())
+    page.click("form.obs-form button.obs-button-main")
+    page.wait_for_load_state()
+
+
+def _refused_waiver(page: Page, url: str) -> None:
+    _fill_waiver(page, url, reason="")
+
+
+def _ask_waiver(page: Page, url: str) -> None:
+    _fill_waiver(page, url, reason="the reviewer is ill")
+    page.locator("#approve").wait_for()
+
+
 PAGES = [
     View(name="login", path="/admin/login/", is_public=True),
     View(name="login-refused", act=_refused_log_in, is_public=True),
@@ -395,6 +464,44 @@ PAGES = [
     View(name="subjects", path="/admin/audit/erasure/", on_paper=True),
     View(name="subjects-open", path="/admin/audit/erasure/?show=open"),
     View(name="subjects-bad", path="/admin/audit/erasure/?show=some&colour=red"),
+    View(name="scores", path="/admin/compliance/score/", on_paper=True),
+    View(name="score", act=_open_score, on_paper=True),
+    View(name="score-failing", path="/admin/compliance/score/soc2/?state=fail&state=no_data"),
+    View(name="score-unfolded", act=_unfold_area),
+    View(name="score-computed", act=_own_period),
+    View(name="score-bad", path="/admin/compliance/score/soc2/?from=yesterday&colour=red"),
+    View(name="control", act=_open_control, on_paper=True),
+    View(name="check", act=_open_check, on_paper=True),
+    View(name="item", act=_open_item, on_paper=True),
+    View(name="snapshots", path="/admin/compliance/snapshot/", on_paper=True),
+    View(
+        name="snapshot",
+        act=_open_first("/admin/compliance/snapshot/", "#snapshots"),
+        on_paper=True,
+    ),
+    View(name="statements", path="/admin/compliance/statement/?show=all", on_paper=True),
+    View(name="statement-prepare", path="/admin/compliance/statement/new/"),
+    View(name="approvals", path="/admin/compliance/decision/"),
+    View(name="decisions", path="/admin/compliance/decision/?show=all", on_paper=True),
+    View(name="waivers", path="/admin/compliance/decision/waivers/?show=all"),
+    View(name="waiver-ask", path="/admin/compliance/decision/new/waiver/"),
+    View(name="waiver-refused", act=_refused_waiver, status=400),
+    View(name="waiver-asked", act=_ask_waiver),
+    View(name="scope-ask", path="/admin/compliance/decision/new/scope/"),
+    View(name="ending", path="/admin/compliance/decision/ending/"),
+    View(name="nil-returns", path="/admin/compliance/nilreturn/"),
+    View(name="nil-return-sign", path="/admin/compliance/nilreturn/new/"),
+    View(name="reviews", path="/admin/compliance/review/"),
+    View(name="review-record", path="/admin/compliance/review/new/"),
+    View(name="findings", path="/admin/compliance/finding/?show=all", on_paper=True),
+    View(name="finding-open", path="/admin/compliance/finding/new/?framework=soc2&check=LOG-10"),
+    View(name="catalogue", path="/admin/compliance/uploadedframework/", on_paper=True),
+    View(name="limits", path="/admin/compliance/uploadedframework/limits/"),
+    View(
+        name="limit-set",
+        path="/admin/compliance/uploadedframework/limits/set/"
+        "?what=parameter&name=every&check=LOG-10",
+    ),
     View(name="key-make", path="/admin/audit/agentkey/add/"),
     View(name="key-refused", act=_refused_key),
     View(name="key-made", act=_make_key),

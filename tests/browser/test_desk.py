@@ -241,7 +241,7 @@ def test_the_front_page_refreshes_itself_and_can_be_paused(
     page.goto(f"{installation['url']}/admin/")
     name = f"live-{uuid.uuid4().hex[:8]}"
     post_event(installation, name)
-    expect(page.locator("[data-live-part=overview]")).to_contain_text(name, timeout=30_000)
+    expect(page.locator("[data-live-part=activity]")).to_contain_text(name, timeout=30_000)
 
     page.get_by_role("button", name="Pause").click()
 

@@ -303,7 +303,8 @@ class Away(Collector):
 
 def test_collector_that_cannot_read_leaves_the_others_and_shows(settings: Settings) -> None:
     away = f"{__name__}.Away"
-    settings.METRICS_COLLECTORS = [away, *settings.METRICS_COLLECTORS]
+    others = settings.METRICS_COLLECTORS
+    settings.METRICS_COLLECTORS = [away, *others]
     expose.collectors.cache_clear()
 
     try:
@@ -316,7 +317,7 @@ def test_collector_that_cannot_read_leaves_the_others_and_shows(settings: Settin
     finally:
         expose.collectors.cache_clear()
 
-    assert up == {away: 0, "audit.collectors.AuditCollector": 1}
+    assert up == {away: 0} | dict.fromkeys(others, 1)
 
 
 def test_methods_that_a_client_makes_up_share_one_label() -> None:

@@ -49,7 +49,8 @@ class Command(BaseCommand):
         """Run the loop; a failure is logged and tried again, since the inbox keeps everything."""
         if not options["follow"]:
             made = append_pending()
-            catch_up_all()
+            while catch_up_all():  # a turn is bounded
+                pass
             self.stdout.write(f"{made} entries chained")
             return
         stop = threading.Event()

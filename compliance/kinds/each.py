@@ -1,0 +1,112 @@
+"""each: every event of the population is an item, and passes by what it says itself. Pure.
+
+Decided when it is seen and never changed. It belongs to the day on which it occurred, or arrived
+when the check goes by `clock: received_at`; then all environments are one.
+`treat_denied_as: pass`: an act that was denied passes, as the control worked; `fail`: it fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from compliance.kinds.base import Book, Counted, Entry, Item, Narrowed, Tested, View, is_late
+from compliance.kinds.counted import counted
+from compliance.kinds.narrowing import Known, narrowed
+from compliance.kinds.series import day_of, evidence_of, fields_of
+from compliance.language.conditions import ALWAYS, NEVER, Holds, compile_condition
+from compliance.language.errors import DefinitionError
+
+_WHY = "It does not say what the check asks of it."
+_WHY_DENIED = "It was denied, and the check counts that as a failure."
+
+
+class Each:
+    """One each, ready to run."""
+
+    def __init__(self, definition: Mapping[str, Any]) -> None:
+        """Take in the definition: `population`, `pass_when`, and its modifiers."""
+        self._population = compile_condition(definition["population"])
+        pass_when = definition.get("pass_when")
+        self._pass_when = ALWAYS if pass_when is None else compile_condition(pass_when)
+        self._by_arrival = definition.get("clock") == "received_at"
+        self._denied = definition.get("treat_denied_as")
+        if self._denied not in (None, "pass", "fail"):
+            raise DefinitionError(f"treat_denied_as: {self._denied} is neither pass nor fail")
+        self._evidence = fields_of(definition.get("evidence"))
+
+    def actions(self, actions: Mapping[str, str]) -> frozenset[str] | None:
+        """Return the actions of its population."""
+        return self._population.actions(actions)
+
+    def slots(self, entry: Entry) -> Iterable[str]:
+        """Return none: it remembers nothing."""
+        return ()
+
+    def see(self, entry: Entry, book: Book) -> None:
+        """Decide the entry when it is of the population."""
+        if self._population.holds(entry) and self._passes(entry, book, self._pass_when.holds):
+            day = day_of(entry, by_arrival=self._by_arrival)
+            environment = "" if self._by_arrival else entry.environment
+            book.decide(day, entry.agent, environment, str(entry.seq), passed=True)
+
+    def see_only(self, known: Known) -> Narrowed | None:
+        """Return what does as `see` for entries of this shape; None: it does nothing."""
+        population = narrowed(self._population, known)
+        if population is None:
+            return None
+        says = narrowed(self._pass_when, known)
+        by: Counted = "arrived" if self._by_arrival else "occurred"
+        may_be_denied = not known.tells("outcome") or known.read("outcome") == "denied"
+        if population is says is ALWAYS and (self._denied is None or not may_be_denied):
+            return Narrowed(see=None, counted=by)
+        is_of_it, passes = population.holds, self._passes
+        says_enough = NEVER.holds if says is None else says.holds
+
+        def judged(entry: Entry, book: Book) -> bool:
+            return is_of_it(entry) and passes(entry, book, says_enough)
+
+        def judged_all(entry: Entry, book: Book) -> bool:
+            return passes(entry, book, says_enough)
+
+        return Narrowed(see=judged_all if population is ALWAYS else judged, counted=by)
+
+    def _passes(self, entry: Entry, book: Book, says_enough: Holds) -> bool:
+        """Say whether an event of the population passes; when it fails, count and keep that."""
+        if self._denied is not None and entry.read("outcome") == "denied":
+            if self._denied == "pass":
+                return True
+            self._fail(entry, book, _WHY_DENIED)
+            return False
+        if says_enough(entry, entry):
+            return True
+        self._fail(entry, book, _WHY)
+        return False
+
+    def _fail(self, entry: Entry, book: Book, why: str) -> None:
+        day = day_of(entry, by_arrival=self._by_arrival)
+        environment = "" if self._by_arrival else entry.environment
+        item = str(entry.seq)
+        book.decide(day, entry.agent, environment, item, passed=False)
+        book.keep(
+            Item(
+                item=item,
+                state="fail",
+                day=day,
+                agent=entry.agent,
+                environment=environment,
+                seq=entry.seq,
+                why=why,
+                evidence=evidence_of(entry, self._evidence),
+                is_restated=is_late(day, book.clock),
+            )
+        )
+
+    def expire(self, slot: str, value: Any, book: Book) -> None:
+        """Never called: nothing of it is ever due."""
+        raise AssertionError(f"each has no slot, and {slot} expired")
+
+    @staticmethod
+    def tested(definition: Mapping[str, Any], view: View) -> Tested:
+        """Say what was counted in the span."""
+        return counted(view)

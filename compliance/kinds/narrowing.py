@@ -1,0 +1,121 @@
+"""What is left of a condition once some of an entry's fields are known. Pure.
+
+Entries come in few shapes: the same fields are there, and those that can hold few values hold the
+same. Of a shape most of what a check asks is told beforehand, so that the engine (engine.py) asks
+it once for the shape and not with every entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from compliance.language.conditions import ALWAYS, Condition, compile_condition, leaf_of
+
+_MOST_KEPT: Final = 512
+"""Answers that are kept of one condition."""
+
+
+class Known:
+    """What is known of every entry of a group. Conditions may be asked of it as of an entry."""
+
+    __slots__ = ("_marks", "_there", "_values", "action", "category", "is_by_person")
+
+    def __init__(self, values: Mapping[str, Any], there: frozenset[str] | None = None) -> None:
+        """Take values by path, action and category among them.
+
+        `there`: every path that is not missing; None: that is not known.
+        """
+        self._values = values
+        self._there = there
+        self._marks = {path: repr(value) for path, value in values.items()}
+        self.action: str = values["action"]
+        self.category: str = values["category"]
+        # As language/reading.py says it of an entry.
+        self.is_by_person = values.get("source.scope") == "governance"
+
+    @classmethod
+    def of_action(cls, action: str, category: str) -> Known:
+        """Know nothing else."""
+        return cls({"action": action, "category": category})
+
+    def read(self, path: str) -> Any:
+        """Return a value that is told; None when the field is missing."""
+        return self._values.get(path)
+
+    def tells(self, path: str) -> bool:
+        """Tell whether the value is known, or known to be missing."""
+        return path in self._values or self.is_missing(path)
+
+    def is_there(self, path: str) -> bool:
+        """Tell whether the field is known not to be missing."""
+        return path in self._values or (self._there is not None and path in self._there)
+
+    def is_missing(self, path: str) -> bool:
+        """Tell whether the field is known to be missing."""
+        return self._there is not None and path not in self._there
+
+    def tells_person(self) -> bool:
+        """Tell whether it is known that the sender may speak for people, or may not."""
+        return self.tells("source.scope")
+
+    def mark(self, path: str) -> str:
+        """Return what is known of a path: equal when the same is known."""
+        found = self._marks.get(path)
+        if found is not None:
+            return found
+        if self._there is None:
+            return "?"
+        return "+" if path in self._there else "-"
+
+
+def narrowed(condition: Condition, known: Known) -> Condition | None:
+    """Return a condition that holds for the entries of a group exactly when the given one does.
+
+    `ALWAYS` itself when it holds for all of them; None when it holds for none.
+    """
+    if condition is ALWAYS:
+        return ALWAYS
+    # Many shapes differ in nothing that this condition asks.
+    key = (known.is_by_person, *map(known.mark, condition.order))
+    answers = condition.answers
+    if key not in answers:
+        if len(answers) >= _MOST_KEPT:
+            answers.clear()
+        answers[key] = _narrowed(condition, known)
+    return answers[key]
+
+
+def _narrowed(condition: Condition, known: Known) -> Condition | None:
+    left = _left(condition.node, known, condition.people)
+    if left is False:
+        return None
+    return ALWAYS if left is True else compile_condition(left, people=condition.people)
+
+
+def _left(node: Any, known: Known, people: bool) -> Any:
+    """Return what is left of a node: another node, True or False."""
+    if node.__class__ is list or not isinstance(node, Mapping):
+        return _left_of_leaf(node, known, people)
+    ((name, part),) = node.items()
+    if name == "not":
+        inner = _left(part, known, people)
+        return not inner if isinstance(inner, bool) else {"not": inner}
+    ends = name == "any"  # an any is told by one that holds, an all by one that does not
+    left = [one for each in part if (one := _left(each, known, people)) is not (not ends)]
+    if any(one is ends for one in left):
+        return ends
+    if not left:
+        return not ends
+    return left[0] if len(left) == 1 else {name: left}
+
+
+def _left_of_leaf(node: Any, known: Known, people: bool) -> Any:
+    path, op, value = node
+    if isinstance(value, str) and value.startswith("@"):
+        return node
+    if op in ("exists", "missing") and known.is_there(path):
+        return op == "exists"
+    if not known.tells(path) or (people and path == "actor.type" and not known.tells_person()):
+        return node
+    return leaf_of(node, people=people)(known)

@@ -1,0 +1,238 @@
+"""prior: something must have happened before it. Pure.
+
+Item = population event, or a value that it shows for the first time (derived.py); decided once,
+when the event is chained. It passes when `pass_when` holds and for `match`, or each of
+`match_each`, there is an earlier entry: of lower seq, that occurred no later, and at most `within`
+before (candidates.py has which one serves). `pass_now_when` and `match_waived_when` lift the need
+for the match, never that for `pass_when`. `bind`: fields that must be there and equal in both.
+
+The event is judged before it is filed: nothing serves itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from compliance.kinds.base import Book, Entry, Item, Narrowed, Tested, View, is_late
+from compliance.kinds.candidates import LAST_VOID, SERVED, Candidates, Served, Voids
+from compliance.kinds.counted import counted
+from compliance.kinds.derived import Derivation, Shown
+from compliance.kinds.joins import Join
+from compliance.kinds.narrowing import Known, narrowed
+from compliance.kinds.series import day_of, evidence_of, fields_of
+from compliance.language.conditions import ALWAYS, NEVER, Condition, Holds, compile_condition
+from compliance.language.durations import parse_duration
+
+_SAYS_LESS = Served(is_served=False, why="It does not say what the check asks of it.")
+
+
+class Prior:
+    """One prior, ready to run."""
+
+    def __init__(self, definition: Mapping[str, Any]) -> None:
+        """Take in the definition. Raises DefinitionError."""
+        population = definition["population"]
+        self._by_arrival = definition.get("clock") == "received_at"
+        self._derivation = (
+            Derivation(population, key=definition.get("key"), by_arrival=self._by_arrival)
+            if "derive" in population
+            else None
+        )
+        self._population = (
+            compile_condition(population) if self._derivation is None else self._derivation.over
+        )
+        self._pass_when = _condition(definition, "pass_when") or ALWAYS
+        self._lifted = tuple(
+            condition
+            for name in ("pass_now_when", "match_waived_when")
+            if (condition := _condition(definition, name)) is not None
+        )
+        unless = definition.get("unless_between")
+        self._voids = None if unless is None else Voids(unless)
+        self._single_use = definition.get("single_use") is True
+        self._candidates = tuple(self._stores(definition))
+        self._evidence = fields_of(definition.get("evidence"))
+
+    def _stores(self, definition: Mapping[str, Any]) -> Iterator[Candidates]:
+        within = definition.get("within")
+        how: dict[str, Any] = {
+            "within": None if within is None else parse_duration(within),
+            "voids": self._voids,
+        }
+        if "latest" in definition:
+            node = definition["latest"]
+            newest = compile_condition(_bound(definition["match"], definition), people=True)
+            join = Join(node, name="latest", derived=True)
+            yield Candidates(join, node, only_newest=newest, **how)
+            return
+        matches = definition["match_each"] if "match_each" in definition else [definition["match"]]
+        for index, match in enumerate(matches):
+            node = _bound(match, definition)
+            join = Join(node, name=f"match{index}.", derived=True)
+            yield Candidates(join, node, single_use=self._single_use, **how)
+
+    def actions(self, actions: Mapping[str, str]) -> frozenset[str] | None:
+        """Return the actions of its population, its matches and its voids."""
+        wanted: frozenset[str] = frozenset()
+        stores = [store.join.condition for store in self._all_stores()]
+        for condition in (self._population, *stores):
+            found = condition.actions(actions)
+            if found is None:
+                return None
+            wanted |= found
+        return wanted
+
+    def slots(self, entry: Entry) -> Iterable[str]:
+        """Return the slots of what may serve the entry, and of those it is filed under."""
+        return chain(self._slots_of_event(entry), *(one.slots(entry) for one in self._all_stores()))
+
+    def _slots_of_event(self, entry: Entry) -> Iterator[str]:
+        """Yield the slots of what may serve the entry."""
+        if not self._population.holds(entry):
+            return
+        if self._derivation is None:
+            for store in self._all_stores():
+                yield from store.join.look_under(entry)
+        else:
+            yield from self._derivation.slots(entry)
+            for derived in self._derivation.possible(entry):
+                for store in self._all_stores():
+                    yield from store.join.look_under(entry, derived)
+        if self._voids is not None:
+            yield LAST_VOID
+
+    def see(self, entry: Entry, book: Book) -> None:
+        """Decide the entry when it is of the population; then keep it for those to come."""
+        if self._derivation is not None:
+            self._derive(entry, book)
+        elif self._population.holds(entry) and self._passes(entry, book, self._pass_when.holds):
+            self._count(entry, book, None, passed=True)
+        for store in self._all_stores():
+            store.file(entry, book)
+
+    def see_only(self, known: Known) -> Narrowed | None:
+        """Return what does as `see` for entries of this shape; None: it does nothing."""
+        population = narrowed(self._population, known)
+        if any(store.join.filing(known) is not None for store in self._all_stores()):
+            return Narrowed(see=self.see, slots=self.slots)
+        if population is None:
+            return None
+        if self._derivation is not None:
+            return Narrowed(see=self._derive, slots=self._slots_of_event)
+        is_of_it, passes = population.holds, self._passes
+        says_enough = (narrowed(self._pass_when, known) or NEVER).holds
+
+        def judged(entry: Entry, book: Book) -> bool:
+            return is_of_it(entry) and passes(entry, book, says_enough)
+
+        return Narrowed(
+            see=judged,
+            counted="arrived" if self._by_arrival else "occurred",
+            slots=self._slots_of_event,
+        )
+
+    def _derive(self, entry: Entry, book: Book) -> None:
+        assert self._derivation is not None, "asked only with a derivation"
+        for shown in self._derivation.shown(entry, book):
+            self._decide(entry, book, shown)
+
+    def _all_stores(self) -> Sequence[Candidates | Voids]:
+        # The void comes last: an entry that is both serves no event by itself, as before.
+        return self._candidates if self._voids is None else (*self._candidates, self._voids)
+
+    def _decide(self, entry: Entry, book: Book, shown: Shown) -> None:
+        served = self._served(entry, book, shown.as_mapping(), self._pass_when.holds)
+        if served.is_served:
+            self._count(entry, book, shown, passed=True)
+        else:
+            self._fail(entry, book, shown, served)
+
+    def _passes(self, entry: Entry, book: Book, says_enough: Holds) -> bool:
+        """Say whether an event of the population passes; when it fails, count and keep that."""
+        served = self._served(entry, book, None, says_enough)
+        if served.is_served:
+            return True
+        self._fail(entry, book, None, served)
+        return False
+
+    def _count(self, entry: Entry, book: Book, shown: Shown | None, *, passed: bool) -> None:
+        day = day_of(entry, by_arrival=self._by_arrival)
+        book.decide(day, entry.agent, self._environment(entry), _item(entry, shown), passed=passed)
+
+    def _environment(self, entry: Entry) -> str:
+        return "" if self._by_arrival else entry.environment
+
+    def _fail(self, entry: Entry, book: Book, shown: Shown | None, served: Served) -> None:
+        self._count(entry, book, shown, passed=False)
+        derived = {} if shown is None else shown.as_mapping()
+        day = day_of(entry, by_arrival=self._by_arrival)
+        book.keep(
+            Item(
+                item=_item(entry, shown),
+                state="fail",
+                day=day,
+                agent=entry.agent,
+                environment=self._environment(entry),
+                seq=entry.seq,
+                other_seq=served.other_seq,
+                why=served.why,
+                evidence=evidence_of(entry, self._evidence)
+                | {f"derived.{name}": value for name, value in derived.items()},
+                is_restated=is_late(day, book.clock),
+            )
+        )
+
+    def _served(
+        self,
+        entry: Entry,
+        book: Book,
+        derived: Mapping[str, Any] | None,
+        says_enough: Holds,
+    ) -> Served:
+        """Return what serves the event, or why nothing does."""
+        if not says_enough(entry, entry, derived):
+            return _SAYS_LESS
+        for lifted in self._lifted:
+            if lifted.holds(entry, entry, derived):
+                return SERVED
+        use = _use(entry) if self._single_use else ""
+        served = SERVED
+        for candidates in self._candidates:
+            served = candidates.serve(entry, book, derived, use)
+            if not served.is_served:
+                return served
+        return served
+
+    def expire(self, slot: str, value: Any, book: Book) -> None:
+        """Never called: nothing of it is ever due."""
+        raise AssertionError(f"prior has no deadline, and {slot} expired")
+
+    @staticmethod
+    def tested(definition: Mapping[str, Any], view: View) -> Tested:
+        """Say what was counted in the span."""
+        return counted(view)
+
+
+def _condition(definition: Mapping[str, Any], name: str) -> Condition | None:
+    node = definition.get(name)
+    return None if node is None else compile_condition(node)
+
+
+def _bound(match: Any, definition: Mapping[str, Any]) -> Any:
+    """Add to a match that the fields of `bind` are equal in both."""
+    bind = fields_of(definition.get("bind"))
+    return {"all": [match, *([path, "eq", f"@{path}"] for path in bind)]} if bind else match
+
+
+def _item(entry: Entry, shown: Shown | None) -> str:
+    return str(entry.seq) if shown is None else f"{entry.seq}/{shown.field}"
+
+
+def _use(entry: Entry) -> str:
+    """Return the use of an event: one operation with one arguments hash is one, retried or not."""
+    operation, arguments = entry.read("trace.operation_id"), entry.read("tool.arguments_hash")
+    if operation is None or arguments is None:
+        return str(entry.seq)
+    return f"{operation}/{arguments}"

@@ -1,0 +1,189 @@
+"""Which entries could violate a ban: of each hour the first and the last of every tie. Pure.
+
+A ban may come after the entries that it concerns: an offboarding that is reported a day late, with
+acts in between. So what could violate one is remembered, and must stay small: nearly every entry
+of a ledger could violate some ban. Of each tie and hour of occurred_at only the first and the last
+are kept. Both are real entries, so whatever they prove is certain; of the hour in which a ban
+begins or ends, an entry between the two may be missed. Entries that arrive after their ban are
+judged one by one and never missed. Used by forbid.py.
+
+Slots: `t/<tie>` the newest day with its hours, the ids of the bans of the tie, and the days before
+that have something, as ranges; `v/<tie>/<day>` the hours of those days. What could violate nothing
+but itself, such as one call of its own operation, so takes one slot.
+
+Of one day a ban needs its earliest violation only. Bans that have one go to rest in `r/<tie>` for
+the day, and are not looked at again unless an entry of another day or an earlier one comes: a flood
+under one tie, where each entry violates all that were before it, else costs its square.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from compliance.kinds.base import DAY_US, Book, Entry
+from compliance.kinds.joins import Join
+from compliance.language.reading import Remembered
+
+HOUR_US: Final = 3_600_000_000
+
+
+class Sightings:
+    """What was seen under the ties of one ban."""
+
+    def __init__(self, later: Join) -> None:
+        """Take what the ban forbids: when its ties say it all, no fields need be kept."""
+        self._keeps_fields = not later.is_decided_by_slot
+
+    def slots(self, ties: Iterable[str]) -> list[str]:
+        """Return the slots of these ties."""
+        return [f"t/{tie}" for tie in ties]
+
+    def note(
+        self, entry: Entry, ties: list[str], later: Join, book: Book
+    ) -> list[tuple[str, list[str]]]:
+        """Remember an entry under its ties; return of each tie the ids of the bans to look at."""
+        kept: Any = later.kept_fields(entry, "candidate") if self._keeps_fields else None
+        sighting = [entry.at, entry.seq, kept]
+        day, hour = entry.at // DAY_US, str(entry.at // HOUR_US % 24)
+        bans: list[tuple[str, list[str]]] = []
+        for tie in ties:
+            slot = f"t/{tie}"
+            known = book.get(slot)
+            if known is None:
+                known = _new(day)
+            if day < known["day"]:
+                self._note_older(tie, day, hour, sighting, known, book)
+            else:
+                if day > known["day"]:
+                    self._turn(tie, day, known, book)
+                _note_in(known["hours"], hour, sighting)
+            if known["rest"] is not None:
+                self._wake(tie, entry, known, book)
+            book.put(slot, known)
+            if known["bans"]:
+                bans.append((tie, known["bans"]))
+        return bans
+
+    def rest(self, tie: str, bans: list[str], entry: Entry, book: Book) -> None:
+        """Put bans to rest that the entry, or an earlier one of its day, has violated."""
+        slot = f"t/{tie}"
+        known = book.get(slot)
+        assert known is not None, f"bans stand under {tie}, so it is there"
+        resting = book.get(f"r/{tie}") or []
+        resting += bans
+        book.put(f"r/{tie}", resting)
+        gone = set(bans)
+        known["bans"] = [ban for ban in known["bans"] if ban not in gone]
+        known["rest"] = [entry.at // DAY_US, entry.at, entry.seq]
+        book.put(slot, known)
+
+    def _wake(self, tie: str, entry: Entry, known: dict[str, Any], book: Book) -> None:
+        """List the resting bans again, unless they have an earlier violation of this day."""
+        rest = known["rest"]
+        if rest[0] == entry.at // DAY_US and (rest[1], rest[2]) <= (entry.at, entry.seq):
+            return
+        known["bans"] += book.get(f"r/{tie}") or []
+        known["rest"] = None
+        book.drop(f"r/{tie}")
+
+    def add_ban(self, ties: list[str], ban: str, book: Book) -> None:
+        """List a ban under its ties."""
+        for tie in ties:
+            slot = f"t/{tie}"
+            known = book.get(slot)
+            if known is None:
+                known = _new(0)
+            known["bans"].append(ban)
+            book.put(slot, known)
+
+    def since(
+        self,
+        ties: list[str],
+        begins: int,
+        until: int | None,
+        event: Remembered,
+        later: Join,
+        book: Book,
+    ) -> list[tuple[int, int]]:
+        """Return `(at, seq)`, sorted, of what fits, after `begins` and before `until`."""
+        found: set[tuple[int, int]] = set()
+        for tie in ties:
+            for hours in self._days_since(tie, begins // DAY_US, book):
+                for sighting in hours.values():
+                    for at, seq, kept in sighting:
+                        if at <= begins or (until is not None and at >= until):
+                            continue
+                        if kept is None or later.fits(Remembered(kept), event):
+                            found.add((at, seq))
+        return sorted(found)
+
+    def _days_since(self, tie: str, first: int, book: Book) -> Iterable[dict[str, Any]]:
+        known = book.get(f"t/{tie}")
+        if known is None:
+            return
+        days = [day for start, end in known["days"] for day in range(max(start, first), end + 1)]
+        slots = [f"v/{tie}/{day}" for day in days]
+        book.look_ahead(slots)
+        for slot in slots:
+            yield book.get(slot) or {}
+        if known["day"] >= first:
+            yield known["hours"]
+
+    def _turn(self, tie: str, day: int, known: dict[str, Any], book: Book) -> None:
+        """Begin a new day; put the one before away."""
+        if known["hours"]:
+            book.put(f"v/{tie}/{known['day']}", known["hours"])
+            _add_day(known["days"], known["day"])
+        known["day"], known["hours"] = day, {}
+
+    def _note_older(
+        self, tie: str, day: int, hour: str, sighting: Any, known: dict[str, Any], book: Book
+    ) -> None:
+        slot = f"v/{tie}/{day}"
+        hours = book.get(slot) or {}
+        _note_in(hours, hour, sighting)
+        book.put(slot, hours)
+        _add_day(known["days"], day)
+
+
+def _new(day: int) -> dict[str, Any]:
+    return {"day": day, "hours": {}, "bans": [], "days": [], "rest": None}
+
+
+def _note_in(hours: dict[str, Any], hour: str, sighting: list[Any]) -> None:
+    """Keep the first and the last of an hour, by (occurred_at, seq)."""
+    seen = hours.get(hour)
+    if seen is None:
+        hours[hour] = [sighting]
+        return
+    at, first, last = sighting[0], seen[0], seen[-1]
+    if at > last[0] or (at == last[0] and sighting[1] > last[1]):
+        hours[hour] = [first, sighting]
+    elif at < first[0] or (at == first[0] and sighting[1] < first[1]):
+        hours[hour] = [sighting, last]
+
+
+def _add_day(days: list[list[int]], day: int) -> None:
+    """Add a day to sorted ranges of days, both ends included."""
+    for place in range(len(days) - 1, -1, -1):
+        start, end = days[place]
+        if start <= day <= end:
+            return
+        if day == end + 1:
+            days[place][1] = day
+            _join_next(days, place)
+            return
+        if day == start - 1 and (place == 0 or days[place - 1][1] < day - 1):
+            days[place][0] = day
+            return
+        if day > end:
+            days.insert(place + 1, [day, day])
+            return
+    days.insert(0, [day, day])
+
+
+def _join_next(days: list[list[int]], place: int) -> None:
+    if place + 1 < len(days) and days[place + 1][0] == days[place][1] + 1:
+        days[place][1] = days[place + 1][1]
+        del days[place + 1]
