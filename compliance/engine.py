@@ -46,11 +46,13 @@ class Timer:
     Shared by an engine and its books: a book asks it for the time, and tells it what is due.
     """
 
-    __slots__ = ("_heap", "_most", "clock", "dues", "passes", "seq")
+    __slots__ = ("_heap", "_most", "born", "clock", "dues", "passes", "seq")
 
     def __init__(self) -> None:
         self.clock = 0
         """The greatest `received_at` so far, us; while a slot expires, the moment after its due."""
+        self.born: int | None = None
+        """When the ledger's first entry arrived, us."""
         self.seq = -1
         """The entry at work."""
         self.passes = Passes()
@@ -60,6 +62,12 @@ class Timer:
         self._most = _FEW_DUE
         """How long the heap may grow before what is due no longer is thrown out."""
         self._heap: list[tuple[int, str, str]] = []
+
+    def is_late(self, day: int) -> bool:
+        """Tell whether what is decided for a day by now restates it; see `Book.is_late`."""
+        if self.clock <= (day + 2) * DAY_US:
+            return False
+        return self.born is not None and day >= self.born // DAY_US
 
     def set(self, lens: str, slot: str, due: int | None) -> None:
         """Say when a slot is due, in place of what was said before; None: never."""
@@ -221,6 +229,8 @@ class Engine:
         """Take in the next entry, and all that its arrival makes due before it."""
         timer = self.timer
         timer.seq = entry.seq
+        if timer.born is None:
+            timer.born = entry.received
         self._expire(max(timer.clock, entry.received))
         plan = self._plans.of(entry)
         for see, book in plan.seeing:
@@ -231,14 +241,16 @@ class Engine:
                 passed += (book,)
         if passed:
             day = entry.at // DAY_US
-            timer.passes.add(day, entry.agent, entry.environment, passed, entry.seq, timer.clock)
+            timer.passes.add(
+                day, entry.agent, entry.environment, passed, entry.seq, timer.is_late(day)
+            )
         passed = plan.arrived
         for see, book in plan.judged_arrived:
             if see(entry, book):
                 passed += (book,)
         if passed:
             day = entry.received // DAY_US
-            timer.passes.add(day, entry.agent, "", passed, entry.seq, timer.clock)
+            timer.passes.add(day, entry.agent, "", passed, entry.seq, timer.is_late(day))
 
     def _expire(self, clock: int) -> None:
         """Move the clock, and let expire on the way what is due."""

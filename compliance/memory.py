@@ -25,7 +25,6 @@ from compliance.kinds.base import (
     ItemState,
     Span,
     View,
-    is_late,
 )
 from compliance.people import Act, act_of
 
@@ -69,6 +68,10 @@ class MemoryBook:
         """Return the tallies by (day, environment, agent), with all that was counted so far."""
         self.timer.passes.settle()
         return self._tallies
+
+    def is_late(self, day: int) -> bool:
+        """Tell whether what is decided for a day by now restates it."""
+        return self.timer.is_late(day)
 
     def get(self, slot: str) -> Any | None:
         """Return what is remembered there, None when nothing is."""
@@ -161,7 +164,7 @@ class MemoryBook:
         bucket = self.buckets.setdefault((day, environment, series, agent), [0, 0])
         bucket[0] += numerator
         bucket[1] += denominator
-        if is_late(day, self.timer.clock):
+        if self.is_late(day):
             self._restate(day, self._tally(day, environment, agent))
 
     def keep(self, item: Item) -> None:
@@ -187,9 +190,8 @@ class MemoryBook:
         return tally
 
     def _restate(self, day: int, tally: Tally) -> None:
-        timer = self.timer
-        if is_late(day, timer.clock):
-            tally.restated_seq = timer.seq
+        if self.is_late(day):
+            tally.restated_seq = self.timer.seq
 
 
 class MemoryView:
@@ -295,7 +297,6 @@ class Memory:
             lens_id: MemoryBook(lens_id, self.timer) for lens_id in (*self.lenses, REGISTRY)
         }
         self.engine = Engine(self.lenses.values(), self.books.__getitem__, self.timer)
-        self.born: int | None = None
         self.head_seq = -1
         self.head_hash = ""
         self._days: dict[int, list[int]] = {}
@@ -306,6 +307,11 @@ class Memory:
         """Return the ledger's clock, us."""
         return self.timer.clock
 
+    @property
+    def born(self) -> int | None:
+        """Return when the first entry arrived, us; None without entries."""
+        return self.timer.born
+
     def read(self, seq: int, record: bytes, entry_hash: bytes | None) -> None:
         """Take in the next entry as its record."""
         self.see(self.engine.read(seq, record, entry_hash))
@@ -314,8 +320,6 @@ class Memory:
         """Take in the next entry. Raises ValueError for one that is not the next."""
         if entry.seq <= self.head_seq:
             raise ValueError(f"entry {entry.seq} comes after {self.head_seq}; entries go up by seq")
-        if self.born is None:
-            self.born = entry.received
         self.engine.see(entry)
         day = self._days.setdefault(entry.at // DAY_US, [0, 0])
         day[0] += 1
@@ -391,7 +395,7 @@ class Memory:
         self._acts = [Act(**dict(zip(_ACT_FIELDS, values, strict=True))) for values in rows["act"]]
         self._days = {day: counts for day, *counts in rows["day"]}
         for clock, born, next_seq, head_hash in rows["clock"]:
-            self.timer.clock, self.born = clock, born
+            self.timer.clock, self.timer.born = clock, born
             self.head_seq, self.head_hash = next_seq - 1, head_hash
         self.engine.load_registry()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Protocol, TypeAlias
 
 from compliance.items import item_digest
-from compliance.kinds.base import is_late
 
 
 class Tallying(Protocol):
@@ -43,7 +42,7 @@ class Passes:
         environment: str,
         books: tuple[Tallying, ...],
         seq: int,
-        clock: int,
+        is_late: bool,
     ) -> None:
         """Count one entry for all of these books; its item is its seq."""
         key = (day, agent, environment, books)
@@ -52,7 +51,7 @@ class Passes:
             counts = self._counts[key] = [0, 0, -1]
         counts[0] += 1
         counts[1] += item_digest(str(seq), "pass", 1)
-        if is_late(day, clock):
+        if is_late:
             counts[2] = seq
 
     def settle(self) -> None:

@@ -156,10 +156,9 @@ class Tallies:
         _add_days(cursor, ledger_id, entries)
         _add_acts(cursor, ledger_id, filter(None, map(act_of, entries)))
         running.head_hash = leaf_hash(batch[-1][1])
-        born = clock.born if clock is not None else entries[0].received
         cursor.execute(
             _MOVE_CLOCK,
-            (ledger_id, engine.clock, born, entries[-1].seq + 1, running.head_hash),
+            (ledger_id, engine.clock, engine.timer.born, entries[-1].seq + 1, running.head_hash),
         )
         self._put_back(ledger_id, running)
 
@@ -195,6 +194,7 @@ class Tallies:
         if running.head_hash is None or running.head_hash != at:
             running.books.forget()
             running.engine.timer.clock = 0 if clock is None else clock.clock
+            running.engine.timer.born = None if clock is None else clock.born
             running.engine.registry = ToolRegistry()
             running.engine.load_registry()
         return running

@@ -19,14 +19,6 @@ DAY_US: Final = 86_400_000_000
 ItemState: TypeAlias = Literal["fail", "pending", "fact"]
 
 
-def is_late(day: int, clock: int) -> bool:
-    """Tell whether a ledger's clock (us) is more than 24 hours past the end of a day.
-
-    What is decided for the day from then on restates it.
-    """
-    return clock > (day + 2) * DAY_US
-
-
 class Entry(Protocol):
     """One entry as checks read it; language/reading.py makes it of a record."""
 
@@ -91,6 +83,13 @@ class Book(Protocol):
     @property
     def clock(self) -> int:
         """Return the ledger's clock: the greatest `received_at` so far, us."""
+
+    def is_late(self, day: int) -> bool:
+        """Tell whether what is decided for a day by now restates it.
+
+        So when the clock is more than 24 hours past its end, and the ledger was there by then:
+        history that is loaded into a young ledger says nothing else than was said before.
+        """
 
     def get(self, slot: str) -> Any | None:
         """Return what is remembered there, None when nothing is."""

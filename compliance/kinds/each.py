@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from compliance.kinds.base import Book, Counted, Entry, Item, Narrowed, Tested, View, is_late
+from compliance.kinds.base import Book, Counted, Entry, Item, Narrowed, Tested, View
 from compliance.kinds.counted import counted
 from compliance.kinds.narrowing import Known, narrowed
 from compliance.kinds.series import day_of, evidence_of, fields_of
@@ -98,7 +98,7 @@ class Each:
                 seq=entry.seq,
                 why=why,
                 evidence=evidence_of(entry, self._evidence),
-                is_restated=is_late(day, book.clock),
+                is_restated=book.is_late(day),
             )
         )
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from compliance.items import MODULUS, item_digest
-from compliance.kinds.base import Book, Entry, Item, Tested, View, is_late
+from compliance.kinds.base import Book, Entry, Item, Tested, View
 from compliance.kinds.series import day_of, evidence_of, fields_of, named
 from compliance.language.conditions import ALWAYS, compile_condition
 
@@ -65,7 +65,7 @@ class Fact:
                     KEY: named([entry.read(path) for path in self._key]),
                     MOMENT: entry.received if self._by_arrival else entry.at,
                 },
-                is_restated=is_late(day, book.clock),
+                is_restated=book.is_late(day),
             )
         )
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from compliance.kinds.base import Book, Entry, Item, Narrowed, Tested, View, is_late
+from compliance.kinds.base import Book, Entry, Item, Narrowed, Tested, View
 from compliance.kinds.candidates import LAST_VOID, SERVED, Candidates, Served, Voids
 from compliance.kinds.counted import counted
 from compliance.kinds.derived import Derivation, Shown
@@ -180,7 +180,7 @@ class Prior:
                 why=served.why,
                 evidence=evidence_of(entry, self._evidence)
                 | {f"derived.{name}": value for name, value in derived.items()},
-                is_restated=is_late(day, book.clock),
+                is_restated=book.is_late(day),
             )
         )
 

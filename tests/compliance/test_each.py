@@ -65,8 +65,9 @@ def test_by_the_clock_of_arrival_it_belongs_to_the_day_on_which_it_arrived() -> 
 
 def test_a_late_event_restates_its_day_and_one_in_time_does_not() -> None:
     entries = [
-        entry(0, "data.read", at="2026-10-04T12:00:00Z", received="2026-10-06T00:00:00Z"),
-        entry(1, "data.read", at="2026-10-03T12:00:00Z", received="2026-10-06T00:00:00Z"),
+        entry(0, "agent.started", at="2026-10-03T08:00:00Z"),
+        entry(1, "data.read", at="2026-10-04T12:00:00Z", received="2026-10-06T00:00:00Z"),
+        entry(2, "data.read", at="2026-10-03T12:00:00Z", received="2026-10-06T00:00:00Z"),
     ]
     memory = run(PURPOSE, entries)
     first, late = memory.books[lens(PURPOSE).id].items.values()
@@ -74,6 +75,18 @@ def test_a_late_event_restates_its_day_and_one_in_time_does_not() -> None:
     assert (first.is_restated, late.is_restated) == (False, True)
     view = memory.view(lens(PURPOSE), span(memory))
     assert view.counts()["a"].restated == 1
+
+
+def test_history_from_before_a_ledger_was_born_restates_nothing() -> None:
+    entries = [
+        entry(0, "agent.started", at="2026-10-06T00:00:00Z"),
+        entry(1, "data.read", at="2026-10-03T12:00:00Z", received="2026-10-06T00:00:00Z"),
+    ]
+    memory = run(PURPOSE, entries)
+
+    (item,) = memory.books[lens(PURPOSE).id].items.values()
+    assert not item.is_restated
+    assert memory.view(lens(PURPOSE), span(memory)).counts()["a"].restated == 0
 
 
 def test_environments_are_apart() -> None:

@@ -97,7 +97,8 @@ def test_a_fact_belongs_to_an_agent_only_when_its_key_names_it() -> None:
 
 
 def test_a_late_fact_is_marked() -> None:
-    late = _reported(0, 30, received="2026-10-09T00:00:00Z")
+    first = entry(0, "agent.started", at="2026-10-01T00:00:00Z")
+    late = _reported(1, 30, received="2026-10-09T00:00:00Z")
 
-    (item,) = found_in(run(RETENTION, [late])).failing
+    (item,) = found_in(run(RETENTION, [first, late])).failing
     assert item.is_restated

@@ -121,7 +121,8 @@ def test_a_match_of_any_environment_serves_and_items_stay_apart() -> None:
 def test_a_late_event_is_judged_by_what_was_chained_before_it_and_restates_its_day() -> None:
     late = _deployed(1, at=T0, received=T0 + 3 * DAY_US)
     memory = run(DEPLOYED, [_approved(0, at=T0 - SECOND), late, _deployed(2, change="D")])
-    failed = run(DEPLOYED, [_deployed(0, at=T0, received=T0 + 3 * DAY_US)])
+    first = entry(0, "agent.started", at=T0)
+    failed = run(DEPLOYED, [first, _deployed(1, at=T0, received=T0 + 3 * DAY_US)])
 
     assert counts(memory) == (2, 1, 0)
     (item,) = failed.books[lens(DEPLOYED).id].items.values()
