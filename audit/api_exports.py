@@ -30,7 +30,7 @@ from audit.download import answer_file
 from audit.export import ask_for_export, want
 from audit.exportfile import make_token, path_of
 from audit.ledger.record import format_time
-from audit.models import Export, Ledger
+from audit.models import AgentKey, Export, Ledger
 from audit.problems import problem
 from audit.query import EntryFilter
 
@@ -53,6 +53,9 @@ class ExportWanted(Schema):
     )
     size: Annotated[int, Field(ge=1, le=MOST_SEQ)] | None = Field(
         None, description="The tree size to answer at, a checkpoint's; the newest when left out."
+    )
+    reason: str = Field(
+        "", description="Why; stands in the ledger for ever. No personal data.", max_length=500
     )
 
 
@@ -108,6 +111,8 @@ def ask_for_an_export(request: HttpRequest, name: str, wanted: ExportWanted) -> 
             format=wanted.format,
             renderings=wanted.renderings,
             size=wanted.size,
+            reason=wanted.reason,
+            owner=AgentKey.objects.get(key_id=grant.key_id).created_by,
         ),
         via="api",
         requested_by=f"key:{grant.key_id}",

@@ -30,19 +30,23 @@ Via: TypeAlias = Literal["admin", "api", "command"]
 MOST_GOING: Final = 20
 """Exports of one ledger that may wait or be made at once; each costs disk and reads the ledger."""
 
+MOST_REASON: Final = 500
+"""Characters of a reason, as in events."""
+
 MOST_QUERY: Final = 16_000
 """Bytes of a filter that an export takes: its entry in the ledger names the filter whole."""
 
 _ASK = """
-INSERT INTO audit_export (ledger_id, asked_at, size, format, renderings, query, via, requested_by)
-VALUES (%s, clock_timestamp(), %s, %s, %s, %s, %s, %s)
+INSERT INTO audit_export
+    (ledger_id, asked_at, size, format, renderings, query, reason, owner, via, requested_by)
+VALUES (%s, clock_timestamp(), %s, %s, %s, %s, %s, %s, %s, %s)
 RETURNING id
 """
 _START = """
 INSERT INTO audit_export
-    (ledger_id, asked_at, size, format, renderings, query, via, requested_by, state, attempt,
-     attempt_at, seen_at)
-SELECT %s, moment, %s, %s, %s, %s, %s, %s, 'running', 1, moment, moment
+    (ledger_id, asked_at, size, format, renderings, query, reason, owner, via, requested_by, state,
+     attempt, attempt_at, seen_at)
+SELECT %s, moment, %s, %s, %s, %s, %s, %s, %s, %s, 'running', 1, moment, moment
 FROM clock_timestamp() AS moment
 RETURNING id
 """
@@ -89,6 +93,10 @@ class Wanted:
     """The filter in canonical JSON: the same filter is the same text."""
     size: int
     """The tree size it is answered at; a checkpoint's."""
+    reason: str = ""
+    """Why; stands in the ledger for ever."""
+    owner: str = ""
+    """Who answers for it when a machine asks; empty for a person."""
 
 
 def want(
@@ -98,6 +106,8 @@ def want(
     format: str,
     renderings: Collection[str] = (),
     size: int | None = None,
+    reason: str = "",
+    owner: str = "",
 ) -> Wanted:
     """Return what can be asked for, at the newest checkpoint unless a tree size is named.
 
@@ -110,6 +120,8 @@ def want(
         raise NotExported(
             f"there is no rendering {unknown[0]!r}; there are {', '.join(RENDERINGS)}"
         )
+    if len(reason) > MOST_REASON:
+        raise NotExported(f"the reason is longer than {MOST_REASON} characters")
     if renderings and format != "bundle":
         raise NotExported("only a bundle holds renderings; ask for one format, or for a bundle")
     if asked.errors:
@@ -130,6 +142,8 @@ def want(
         renderings=tuple(name for name in RENDERINGS if name in renderings),
         query=query,
         size=checkpoint_size(ledger, size),
+        reason=reason.strip(),
+        owner=owner,
     )
 
 
@@ -212,6 +226,8 @@ def _insert(statement: str, wanted: Wanted, via: Via, requested_by: str) -> int:
             wanted.format,
             list(wanted.renderings),
             wanted.query,
+            wanted.reason,
+            wanted.owner,
             via,
             requested_by,
         ),

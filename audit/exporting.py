@@ -541,10 +541,12 @@ def _leave_entry(export: Export) -> None:
     minimum = minimum_index(export.ledger_id)
     first = minimum if export.first_seq is None else min(minimum, export.first_seq)
     blocks: dict[str, Any] = {"integrity": {"from_seq": first, "to_seq": export.size}}
+    if export.reason:
+        blocks["reason"] = export.reason
     receive_own(
         export.ledger,
         "audit.exported",
-        target={"type": "ledger", "id": export.ledger.name},
+        target=_target(export),
         details={
             "export": export.id,
             "format": export.format,
@@ -561,6 +563,12 @@ def _leave_entry(export: Export) -> None:
         actor=_actor(export),
         **blocks,
     )
+
+
+def _target(export: Export) -> dict[str, str]:
+    """Return the ledger, and who answers for what a machine asked for."""
+    target = {"type": "ledger", "id": export.ledger.name}
+    return target | ({"owner": export.owner} if export.owner else {})
 
 
 def _actor(export: Export) -> dict[str, str]:

@@ -541,6 +541,8 @@ class Export(models.Model):
     asked_at = models.DateTimeField()
     via = models.TextField()
     requested_by = models.TextField()
+    reason = models.TextField(default="")
+    owner = models.TextField(default="")
     format = models.TextField()
     renderings = ArrayField(models.TextField(), default=list)
     query = models.TextField()

@@ -157,6 +157,7 @@ def _leave_entry(ledger: Ledger, facts: AccessFacts, *, by: str) -> None:
         "audit.exported",
         by=by,
         target={"type": "data_subject", "id": str(facts.key_id)},
+        reason="answers the access request of a data subject (GDPR Article 15)",
         data={"purpose": PURPOSE},
         integrity={"from_seq": facts.minimum, "to_seq": facts.size},
         details={

@@ -24,6 +24,7 @@ from audit.admin.acts import act, number, read_look, say
 from audit.admin.entry_form import PAGING, address
 from audit.download import PERMISSIONS
 from audit.errors import NoCheckpoint, NotExported
+from audit.export import MOST_REASON
 from audit.exportfile import make_token, path_of, shown_name
 from audit.models import CheckpointNote, Export, Ledger, SigningKey
 from audit.query import EntryFilter
@@ -125,6 +126,8 @@ class ExportAdmin(ReadOnlyModelAdmin):
             chosen=request.POST.get("format", "bundle"),
             chosen_renderings=request.POST.getlist("with"),
             chosen_size=request.POST.get("size", ""),
+            reason=request.POST.get("reason", ""),
+            most_reason=MOST_REASON,
             entries_url=address(params),
         )
         return TemplateResponse(
@@ -133,6 +136,7 @@ class ExportAdmin(ReadOnlyModelAdmin):
 
     def _ask(self, request: HttpRequest, ledger: Ledger, asked: EntryFilter) -> HttpResponse:
         format_ = request.POST.get("format", "")
+        reason = request.POST.get("reason", "").strip()
         wanted = exports.want(
             ledger,
             asked,
@@ -140,7 +144,10 @@ class ExportAdmin(ReadOnlyModelAdmin):
             # What stands ticked under a bundle says nothing when another format is chosen.
             renderings=request.POST.getlist("with") if format_ == "bundle" else (),
             size=_size(request.POST.get("size", "")),
+            reason=reason,
         )
+        if not reason:
+            raise NotExported("say why: the entry that this leaves names who and why")
         export_id = exports.ask_for_export(
             wanted, via="admin", requested_by=request.user.get_username()
         )

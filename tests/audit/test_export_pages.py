@@ -12,12 +12,13 @@ import pytest
 from django.test import Client
 
 from audit.admin.bundles import FORMATS
+from audit.append import append_pending
 from audit.exportfile import KINDS, path_of
 from audit.exporting import take_export, work_on_export
 from audit.models import Export, Ledger
 from tests.audit.exporting import ask, finish, made, sealed, vkey
 from tests.audit.test_admin import administrator, auditor, get, main_ledger, make_client
-from tests.conftest import chain, make_event
+from tests.conftest import chain, entries, make_event
 
 __all__ = ["administrator", "auditor", "main_ledger"]  # fixtures, found by their names here
 
@@ -47,7 +48,9 @@ def test_an_auditor_exports_the_entries_that_the_list_shows(auditor: Client, ten
     assert "below tree size 10" in form
     assert "denied" in form
 
-    answer = auditor.post(address, {"format": "bundle", "with": ["csv", "cef"]})
+    answer = auditor.post(
+        address, {"format": "bundle", "with": ["csv", "cef"], "reason": "October"}
+    )
 
     export = Export.objects.get(ledger=ten)
     assert answer["Location"] == f"{LIST}{export.id}/change/"
@@ -115,7 +118,7 @@ def test_an_export_is_followed_by_its_numbers(
 
 def test_who_asked_may_stop_and_resume_it_and_no_other_auditor(ten: Ledger) -> None:
     alice, bob, carol = (make_client(who) for who in ("auditor", "auditor", "administrator"))
-    alice.post(new_address(ten), {"format": "csv"})
+    alice.post(new_address(ten), {"format": "csv", "reason": "October"})
     export = Export.objects.get(ledger=ten)
     cancel, resume = f"{LIST}{export.id}/cancel/", f"{LIST}{export.id}/resume/"
     assert "Cancel the export" in page_of(alice, export)
@@ -194,6 +197,8 @@ def test_without_a_checkpoint_the_page_says_what_to_do(auditor: Client, ledger: 
         ({"format": "bundle", "size": "7"}, "the nearest are 10"),
         ({"format": "bundle", "size": "seven"}, "is a whole number"),
         ({"format": "bundle", "with": "xml"}, "there is no rendering"),
+        ({"format": "bundle", "reason": " "}, "say why"),
+        ({"format": "bundle", "reason": "x" * 501}, "longer than 500 characters"),
     ],
 )
 def test_what_cannot_be_exported_is_said_on_the_form(
@@ -210,7 +215,7 @@ def test_a_filter_that_cannot_be_read_exports_nothing(auditor: Client, ten: Ledg
     address = new_address(ten, outcome="maybe")
 
     page = get(auditor, address)
-    answer = auditor.post(address, {"format": "bundle"})
+    answer = auditor.post(address, {"format": "bundle", "reason": "October"})
 
     assert "Nothing can be exported" in page
     assert answer.status_code == 400
@@ -243,3 +248,23 @@ def test_changed_records_are_said_on_the_page_and_in_the_list(
 
 def test_every_format_has_its_words() -> None:
     assert FORMATS.keys() == KINDS.keys()
+
+
+def test_the_reason_stands_on_the_page_and_in_the_entry(auditor: Client, ten: Ledger) -> None:
+    auditor.post(
+        new_address(ten), {"format": "csv", "reason": "sample of October <for> the auditor"}
+    )
+    export = Export.objects.get(ledger=ten)
+    finish(ten)
+    append_pending(ten.id)
+
+    assert (
+        "sample of October &lt;for&gt; the auditor"
+        in auditor.get(f"{LIST}{export.id}/change/").content.decode()
+    )
+    (event,) = [
+        said
+        for each in entries(ten)
+        if (said := each.parsed()["event"])["action"] == "audit.exported"
+    ]
+    assert event["reason"] == "sample of October <for> the auditor"

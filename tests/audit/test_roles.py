@@ -665,7 +665,8 @@ RIGHTS: dict[str, dict[str, str]] = {
     },
     "audit_export": {
         "web": "SELECT asked_at:INSERT cancelled_by:UPDATE finished_at:UPDATE format:INSERT "
-        "ledger_id:INSERT query:INSERT renderings:INSERT requested_by:INSERT size:INSERT "
+        "ledger_id:INSERT owner:INSERT query:INSERT reason:INSERT renderings:INSERT "
+        "requested_by:INSERT size:INSERT "
         "state:UPDATE via:INSERT",
         "worker": "INSERT SELECT UPDATE",
         "read": "SELECT",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import shutil
@@ -57,6 +58,7 @@ class Command(BaseCommand):
             metavar="SECONDS",
             help="for the signature of the sealing process (default: %(default)s)",
         )
+        parser.add_argument("--reason", default="", help="why; stands in the ledger for ever")
         parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
         filters = parser.add_argument_group("filters, as on the entries page; each may be repeated")
@@ -103,6 +105,8 @@ class Command(BaseCommand):
                 format=options["format"],
                 renderings=options["renderings"],
                 size=options["size"],
+                reason=options["reason"],
+                owner=getpass.getuser(),
             )
             return start_export(wanted, requested_by="exportledger")
         except (NoCheckpoint, NotExported) as error:
