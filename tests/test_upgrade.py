@@ -24,7 +24,7 @@ from tests.conftest import make_event
 from tests.installation import ROOT, data_folder, started
 
 PORT = 18_900
-COMMITS = 3
+COMMITS = 2
 ENTRIES = 700  # more than two tiles of 256
 
 

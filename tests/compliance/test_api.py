@@ -19,6 +19,7 @@ from audit.project import catch_up_all
 from compliance import api_answers as shapes
 from compliance.catalogue import load_catalogue
 from compliance.evaluate import evaluate_framework
+from compliance.kinds.base import DAY_US
 from compliance.models import Snapshot
 from compliance.posture import posture_days, seal_postures
 from compliance.result import as_json, canonical
@@ -235,7 +236,7 @@ def test_every_check_has_an_address(alice: Reader) -> None:
         "checks/TOOL-01/items?framework=soc3",
         "checks/TOOL-01/items?framework=soc2&control=CC99",
         "checks/TOOL-01/items?framework=soc2&control=CC1.1",
-        f"snapshots/{uuid4()}",
+        "snapshots/0198c0de-0000-7000-8000-00000000feed",
     ],
 )
 def test_what_there_is_not_is_not_found(alice: Reader, address: str) -> None:
@@ -319,10 +320,15 @@ def test_a_control_needs_its_framework_and_a_cursor_is_one_of_ours(alice: Reader
 # --- Snapshots ------------------------------------------------------------------------------------
 
 
+OVER = a_result().end * DAY_US
+
+
 def sealed(ledger: Ledger, count: int, **fields: Any) -> list[str]:
-    """Seal so many results of the same period; return their ids, the newest first."""
+    """Seal so many results of a period that is over; return their ids, the newest first."""
     made = [
-        seal_snapshot(ledger, a_result(ledger=ledger.name, head_seq=n, **fields), kind="period")
+        seal_snapshot(
+            ledger, a_result(ledger=ledger.name, head_seq=n, as_of=OVER, **fields), kind="period"
+        )
         for n in range(count)
     ]
     return [str(one.id) for one in reversed(made)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from audit.actions import ACTIONS, missing_fields
@@ -112,6 +112,7 @@ def test_parties_behind_the_actor_can_be_read() -> None:
     )
 
 
+@example("tool.invoke", "success", "events", False)
 @given(
     st.sampled_from(sorted(ACTIONS)),
     st.sampled_from(["success", "error", "failure", "denied"]),
@@ -128,7 +129,7 @@ def test_missing_fields_are_those_of_audit(
         tool={"name": "t", "risk": "low"} if has_tool else None,
         data={"classes": [], "purpose": "p"},
     )
-    view = entry(source=SOURCE | {"scope": scope}, **event)
+    view = entry(source=SOURCE | {"scope": scope}, **({"tool": None} | event))
 
     assert view.read("missing_fields") == (missing_fields(event, scope) or None)
 

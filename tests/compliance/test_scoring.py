@@ -26,7 +26,7 @@ from tests.compliance.results import a_control, a_leg, a_result, some_controls
 STATES: tuple[State, ...] = (
     "pass", "fail", "no_data", "error", "waived", "pending", "not_occurred", "not_applicable",
 )  # fmt: skip
-MOVES = 30_000
+MOVES = 20_000
 
 
 def test_a_critical_failure_caps_seventeen_passing_controls() -> None:
