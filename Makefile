@@ -19,8 +19,8 @@ demo: $(VENV)/made ## start everything with demo data and print address, user, p
 run: $(VENV)/made ## the same without demo data
 	@$(RUN) manage.py up
 
-test: $(VENV)/made ## run the tests, two files at a time
-	@$(RUN) -m pytest -n 2 --dist loadfile
+test: $(VENV)/made ## run the tests, in two halves side by side
+	@$(RUN) -m pytest tests/audit & half=$$!; $(RUN) -m pytest --ignore=tests/audit; other=$$?; wait $$half && exit $$other
 
 check: $(VENV)/made ## all that CI checks: style, types, imports, migrations, tests
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy . && $(VENV)/bin/lint-imports && $(MAKE) --no-print-directory test
