@@ -7,6 +7,7 @@ neighbours. Templates: templates/compliance/people_*.html.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -204,17 +205,17 @@ class PeopleAdmin(ReadOnlyModelAdmin):
 
     # --- What each page says -------------------------------------------------------------------
 
+    @abstractmethod
     def cells(self, row: Any) -> tuple[Cell, ...]:
         """Return the cells of one row of the list."""
-        raise NotImplementedError
 
+    @abstractmethod
     def state(self, row: Any) -> str:
         """Return the state of a row as badges know it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def shown(self, request: HttpRequest, row: Any) -> Shown:
         """Return what the page of one row says and which acts it offers."""
-        raise NotImplementedError
 
     def ways(self, request: HttpRequest, ledger: Ledger) -> tuple[Way, ...]:
         """Return what stands above the list."""
