@@ -8,12 +8,12 @@ compliance.api_asked; the score itself: compliance.evaluate.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
+from msgspec.structs import asdict
 from ninja import Query, Router
 
 from compliance import api_answers as shapes

@@ -23,11 +23,12 @@ from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 from compliance.definitions import Lens
 from compliance.kinds import KINDS
 from compliance.kinds.base import DAY_US, Book, Entry, Kind, Narrowed
+from compliance.kinds.failing import failed_item
 from compliance.kinds.narrowing import Known
 from compliance.language.conditions import Closed
 from compliance.language.errors import DefinitionError
 from compliance.language.reading import EntryView, ToolRegistry, read_entry
-from compliance.passes import Passes, Tallying
+from compliance.passes import Looking, Passes, Tallying
 from compliance.shapes import Shapes
 
 REGISTRY: Final = "registry"
@@ -124,16 +125,13 @@ class Narrowing(Protocol):
 class _Plan:
     """What is to be done with entries of one shape."""
 
-    __slots__ = ("arrived", "asking", "judged_arrived", "judged_occurred", "occurred", "seeing")
+    __slots__ = ("arrived", "asking", "occurred", "seeing")
 
     def __init__(self) -> None:
-        self.occurred: tuple[TimedBook, ...] = ()
-        """Books of lenses that all of them pass, on the day on which they occurred."""
-        self.arrived: tuple[TimedBook, ...] = ()
-        """Likewise, on the day on which they arrived."""
-        self.judged_occurred: tuple[_Seeing, ...] = ()
-        """What says True of those that pass, on the day on which they occurred."""
-        self.judged_arrived: tuple[_Seeing, ...] = ()
+        self.occurred = Looking()
+        """Lenses that count entries on the day on which they occurred."""
+        self.arrived = Looking()
+        """Lenses that count them on the day on which they arrived."""
         self.seeing: tuple[_Seeing, ...] = ()
         """What counts by itself."""
         self.asking: tuple[tuple[str, Callable[[Entry], Iterable[str]]], ...] = ()
@@ -141,19 +139,14 @@ class _Plan:
 
     def add(self, found: Narrowed, book: TimedBook, lens_id: str) -> None:
         """Have one more lens see the entries of this shape."""
+        looking = self.arrived if found.counted == "arrived" else self.occurred
         if found.see is None:
-            if found.counted == "arrived":
-                self.arrived += (book,)
-            else:
-                self.occurred += (book,)
+            looking.passing += (book,)
             return
-        seeing = ((found.see, book),)
-        if found.counted == "occurred":
-            self.judged_occurred += seeing
-        elif found.counted == "arrived":
-            self.judged_arrived += seeing
+        if found.counted:
+            looking.judged += ((found.see, book),)
         else:
-            self.seeing += seeing
+            self.seeing += ((found.see, book),)
         if found.slots is not None:
             self.asking += ((lens_id, found.slots),)
 
@@ -235,22 +228,28 @@ class Engine:
         plan = self._plans.of(entry)
         for see, book in plan.seeing:
             see(entry, book)
-        passed = plan.occurred
-        for see, book in plan.judged_occurred:
-            if see(entry, book):
-                passed += (book,)
-        if passed:
-            day = entry.at // DAY_US
-            timer.passes.add(
-                day, entry.agent, entry.environment, passed, entry.seq, timer.is_late(day)
+        self._count(entry, plan.occurred, entry.at // DAY_US, entry.environment)
+        self._count(entry, plan.arrived, entry.received // DAY_US, "")
+
+    def _count(self, entry: Entry, looking: Looking, day: int, environment: str) -> None:
+        """Count the entry for the lenses that it passes and fails."""
+        passed = failed = 0
+        is_late = self.timer.is_late(day)
+        bit = 1
+        for see, book in looking.judged:
+            found = see(entry, book)
+            if found is True:
+                passed |= bit
+            elif found:
+                failed |= bit
+                book.keep(
+                    failed_item(entry, found, day=day, environment=environment, is_late=is_late)
+                )
+            bit <<= 1
+        if passed or failed or looking.passing:
+            self.timer.passes.add(
+                day, entry.agent, environment, looking, passed, failed, entry.seq, is_late
             )
-        passed = plan.arrived
-        for see, book in plan.judged_arrived:
-            if see(entry, book):
-                passed += (book,)
-        if passed:
-            day = entry.received // DAY_US
-            timer.passes.add(day, entry.agent, "", passed, entry.seq, timer.is_late(day))
 
     def _expire(self, clock: int) -> None:
         """Move the clock, and let expire on the way what is due."""

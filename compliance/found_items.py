@@ -7,9 +7,11 @@ What passed is counted and not kept. Never counts anything. Used by compliance.a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Final, Self
+
+from msgspec.structs import replace
 
 from compliance.definitions import Control, Framework, Lens
 from compliance.gather import LIST_SECONDS, Ledger, rows, time_limit

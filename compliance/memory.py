@@ -12,6 +12,8 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from msgspec.structs import astuple
+
 from compliance.definitions import Lens
 from compliance.engine import REGISTRY, Engine, Timer
 from compliance.items import MODULUS, OPEN, item_digest
@@ -108,9 +110,15 @@ class MemoryBook:
         """Count entries that passed, as `decide` would each; see passes.py."""
         tally = self._tally(day, environment, agent)
         tally.passed += passed
-        tally.decided_sum = (tally.decided_sum + digests) % MODULUS
-        if late_seq >= 0 and (tally.restated_seq is None or late_seq > tally.restated_seq):
-            tally.restated_seq = late_seq
+        self._add(tally, digests, late_seq)
+
+    def add_failed(
+        self, day: int, agent: str, environment: str, failed: int, digests: int, late_seq: int
+    ) -> None:
+        """Count entries that failed, as `decide` would each."""
+        tally = self._tally(day, environment, agent)
+        tally.failed += failed
+        self._add(tally, digests, late_seq)
 
     def undo(
         self, day: int, agent: str, environment: str, item: str, *, passed: bool, weight: int = 1
@@ -188,6 +196,11 @@ class MemoryBook:
         if tally is None:
             tally = self._tallies[key] = Tally()
         return tally
+
+    def _add(self, tally: Tally, digests: int, late_seq: int) -> None:
+        tally.decided_sum = (tally.decided_sum + digests) % MODULUS
+        if late_seq >= 0 and (tally.restated_seq is None or late_seq > tally.restated_seq):
+            tally.restated_seq = late_seq
 
     def _restate(self, day: int, tally: Tally) -> None:
         if self.is_late(day):
@@ -400,7 +413,7 @@ class Memory:
         self.engine.load_registry()
 
 
-_ITEM_FIELDS = tuple(field.name for field in fields(Item))
+_ITEM_FIELDS = Item.__struct_fields__
 _NUMBERS = ("passed", "failed", "opened", "closed", "latest", "restated_seq")
 _ACT_FIELDS = tuple(field.name for field in fields(Act))
 
@@ -417,7 +430,7 @@ def _rows_of(book: MemoryBook) -> Rows:
             for key, tally in sorted(book.tallies.items())
         ],
         "bucket": [[*key, *counts] for key, counts in sorted(book.buckets.items())],
-        "item": [list(asdict(item).values()) for _, item in sorted(book.items.items())],
+        "item": [list(astuple(item)) for _, item in sorted(book.items.items())],
         "state": [
             [slot, value, book.timer.due(book.lens_id, slot)]
             for slot, value in sorted(book.slots.items())

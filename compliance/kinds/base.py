@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
+import msgspec
+
 DAY_US: Final = 86_400_000_000
 
 ItemState: TypeAlias = Literal["fail", "pending", "fact"]
@@ -46,8 +48,7 @@ class Entry(Protocol):
         """Return what stands at a dotted path, also of the server's fields; None when missing."""
 
 
-@dataclass(kw_only=True, slots=True)
-class Item:
+class Item(msgspec.Struct, kw_only=True, gc=False):
     """One item that is kept by itself: it failed, or is not decided, or is a fact in force."""
 
     item: str
@@ -153,15 +154,26 @@ that on which it arrived, where all environments are one; empty: `see` counts al
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Failing:
+    """That an entry failed, as its own item, and what is kept of it."""
+
+    why: str
+    evidence: Callable[[Mapping[str, Any]], dict[str, Any]]
+    """Takes out of the entry's fields what the check shows."""
+    other_seq: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Narrowed:
     """What a kind does with the entries of one shape.
 
     Most entries pass most checks, and the item is the entry itself, `str(seq)`. Who looks at all
-    lenses can count these at once; see `Passes` in passes.py.
+    lenses can count these at once, and those that fail too; see passes.py.
     """
 
     see: Callable[[Entry, Book], Any] | None
-    """Does as `Kind.see`. With `counted`: returns True when the entry passed and is to be counted.
+    """Does as `Kind.see`. With `counted`: returns True when the entry passed and is to be counted,
+    `Failing` when it failed and that is to be counted and kept, else nothing or False.
     None: every entry of this shape passes, and nothing else is to be done."""
     counted: Counted = ""
     slots: Callable[[Entry], Iterable[str]] | None = None

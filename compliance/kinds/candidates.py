@@ -22,12 +22,13 @@ With `single_use` all are kept, as each serves once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from compliance.kinds.base import DAY_US, Book, Entry
 from compliance.kinds.joins import Derived, Join, Readable, references, ties_of
+from compliance.kinds.narrowing import Known
 from compliance.language.conditions import Condition
 from compliance.language.durations import Duration
 from compliance.language.reading import Remembered
@@ -52,7 +53,7 @@ class Served:
 
 
 SERVED = Served(is_served=True)
-_UNSERVED = Served(is_served=False, why="No earlier entry matches it.")
+UNSERVED = Served(is_served=False, why="No earlier entry matches it.")
 
 
 class Voids:
@@ -203,11 +204,14 @@ class Candidates:
     def serve(self, event: Entry, book: Book, derived: Derived, use: str) -> Served:
         """Return what serves an event; with `single_use` it is taken by this use from now on."""
         names = self.join.look_under(event, derived)
-        if self._is_simple and self._serves_simply(names, event, book, derived):
-            return SERVED
+        if self._is_simple:
+            if self._serves_simply(names, event, book, derived):
+                return SERVED
+            if self._voids is None:
+                return UNSERVED
         fitting = list(self._fitting(names, event, book, derived))
         if not fitting:
-            return _UNSERVED
+            return UNSERVED
         if self._only_newest is not None:
             fitting = [max(fitting, key=lambda one: int(one["seq"]))]
         in_time = self._in_time(fitting, event)
@@ -226,6 +230,25 @@ class Candidates:
         if self._single_use:
             return self._taken(in_time, book, use)
         return SERVED
+
+    def serving(self, known: Known) -> Callable[[Entry, Book], bool] | None:
+        """Return what tells whether anything serves an event of this shape.
+
+        None where more than that is to be told or done: then it is for `serve`.
+        """
+        if not self._is_simple or self._voids is not None:
+            return None
+        look_under = self.join.looking(known)
+
+        def serves(event: Entry, book: Book) -> bool:
+            at = event.at
+            for name in look_under(event):
+                for kept in book.get(name) or ():
+                    if kept["at"] <= at:
+                        return True
+            return False
+
+        return serves
 
     def _serves_simply(
         self, names: Iterable[str], event: Entry, book: Book, derived: Derived

@@ -7,13 +7,14 @@ when the check goes by `clock: received_at`; then all environments are one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
 
-from compliance.kinds.base import Book, Counted, Entry, Item, Narrowed, Tested, View
+from compliance.kinds.base import Book, Counted, Entry, Failing, Narrowed, Tested, View
 from compliance.kinds.counted import counted
+from compliance.kinds.failing import evidence_by, fail
 from compliance.kinds.narrowing import Known, narrowed
-from compliance.kinds.series import day_of, evidence_of, fields_of
+from compliance.kinds.series import day_of, fields_of
 from compliance.language.conditions import ALWAYS, NEVER, Holds, compile_condition
 from compliance.language.errors import DefinitionError
 
@@ -34,6 +35,7 @@ class Each:
         if self._denied not in (None, "pass", "fail"):
             raise DefinitionError(f"treat_denied_as: {self._denied} is neither pass nor fail")
         self._evidence = fields_of(definition.get("evidence"))
+        self._failing = _failings(evidence_by(self._evidence))
 
     def actions(self, actions: Mapping[str, str]) -> frozenset[str] | None:
         """Return the actions of its population."""
@@ -45,10 +47,15 @@ class Each:
 
     def see(self, entry: Entry, book: Book) -> None:
         """Decide the entry when it is of the population."""
-        if self._population.holds(entry) and self._passes(entry, book, self._pass_when.holds):
-            day = day_of(entry, by_arrival=self._by_arrival)
-            environment = "" if self._by_arrival else entry.environment
+        if not self._population.holds(entry):
+            return
+        found = self._judge(entry, self._pass_when.holds, self._failing)
+        day = day_of(entry, by_arrival=self._by_arrival)
+        environment = "" if self._by_arrival else entry.environment
+        if found is True:
             book.decide(day, entry.agent, environment, str(entry.seq), passed=True)
+        else:
+            fail(entry, book, found, day=day, environment=environment)
 
     def see_only(self, known: Known) -> Narrowed | None:
         """Return what does as `see` for entries of this shape; None: it does nothing."""
@@ -60,47 +67,33 @@ class Each:
         may_be_denied = not known.tells("outcome") or known.read("outcome") == "denied"
         if population is says is ALWAYS and (self._denied is None or not may_be_denied):
             return Narrowed(see=None, counted=by)
-        is_of_it, passes = population.holds, self._passes
+        is_of_it, judge = population.holds, self._judge
         says_enough = NEVER.holds if says is None else says.holds
+        failings = _failings(evidence_by(self._evidence, known))
+        says_less = failings[0]
 
-        def judged(entry: Entry, book: Book) -> bool:
-            return is_of_it(entry) and passes(entry, book, says_enough)
+        def judged(entry: Entry, _book: Book) -> Failing | bool:
+            return is_of_it(entry) and judge(entry, says_enough, failings)
 
-        def judged_all(entry: Entry, book: Book) -> bool:
-            return passes(entry, book, says_enough)
+        def judged_all(entry: Entry, _book: Book) -> Failing | bool:
+            return judge(entry, says_enough, failings)
 
-        return Narrowed(see=judged_all if population is ALWAYS else judged, counted=by)
+        def asked(entry: Entry, _book: Book) -> Failing | bool:
+            return says_enough(entry, entry) or says_less
 
-    def _passes(self, entry: Entry, book: Book, says_enough: Holds) -> bool:
-        """Say whether an event of the population passes; when it fails, count and keep that."""
+        if population is not ALWAYS:
+            return Narrowed(see=judged, counted=by)
+        is_plain = self._denied is None or not may_be_denied
+        return Narrowed(see=asked if is_plain else judged_all, counted=by)
+
+    def _judge(
+        self, entry: Entry, says_enough: Holds, failings: tuple[Failing, Failing]
+    ) -> Failing | Literal[True]:
+        """Say whether an event of the population passes."""
+        says_less, was_denied = failings
         if self._denied is not None and entry.read("outcome") == "denied":
-            if self._denied == "pass":
-                return True
-            self._fail(entry, book, _WHY_DENIED)
-            return False
-        if says_enough(entry, entry):
-            return True
-        self._fail(entry, book, _WHY)
-        return False
-
-    def _fail(self, entry: Entry, book: Book, why: str) -> None:
-        day = day_of(entry, by_arrival=self._by_arrival)
-        environment = "" if self._by_arrival else entry.environment
-        item = str(entry.seq)
-        book.decide(day, entry.agent, environment, item, passed=False)
-        book.keep(
-            Item(
-                item=item,
-                state="fail",
-                day=day,
-                agent=entry.agent,
-                environment=environment,
-                seq=entry.seq,
-                why=why,
-                evidence=evidence_of(entry, self._evidence),
-                is_restated=book.is_late(day),
-            )
-        )
+            return True if self._denied == "pass" else was_denied
+        return True if says_enough(entry, entry) else says_less
 
     def expire(self, slot: str, value: Any, book: Book) -> None:
         """Never called: nothing of it is ever due."""
@@ -110,3 +103,8 @@ class Each:
     def tested(definition: Mapping[str, Any], view: View) -> Tested:
         """Say what was counted in the span."""
         return counted(view)
+
+
+def _failings(evidence: Callable[[Mapping[str, Any]], dict[str, Any]]) -> tuple[Failing, Failing]:
+    """Return how an entry fails that says too little, and one that was denied."""
+    return Failing(why=_WHY, evidence=evidence), Failing(why=_WHY_DENIED, evidence=evidence)

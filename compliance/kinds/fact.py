@@ -10,8 +10,9 @@ Keys are kept apart by environment. An item belongs to an agent only when the ke
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from compliance.items import MODULUS, item_digest
 from compliance.kinds.base import Book, Entry, Item, Tested, View

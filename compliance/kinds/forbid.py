@@ -18,8 +18,10 @@ sightings.py, where the ids of the bans stand, too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
+
+from msgspec.structs import replace
 
 from compliance.items import MODULUS, item_digest
 from compliance.kinds.base import DAY_US, Book, Counts, Entry, Item, Narrowed, Tested, View

@@ -143,6 +143,23 @@ class Join:
             names += _names(group, read, by_event=True)
         return names
 
+    def looking(self, known: Known) -> Filing:
+        """Return what does as `look_under` for events of one shape, where nothing is derived."""
+        groups = tuple(
+            group
+            for group in self._groups
+            if not any(tie.op != "same" and known.is_missing(tie.path) for tie in group.ones)
+            and not (group.many is not None and known.is_missing(group.many.path))
+        )
+
+        def look_under(event: Readable) -> list[str]:
+            names: list[str] = []
+            for group in groups:
+                names += _names(group, event.read, by_event=True)
+            return names
+
+        return look_under
+
     def kept_fields(self, entry: Entry, side: Literal["candidate", "event"]) -> dict[str, Any]:
         """Return what to keep of an entry so that `Remembered` can stand for it on this side.
 

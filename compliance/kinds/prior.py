@@ -11,14 +11,23 @@ The event is judged before it is filed: nothing serves itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
-from compliance.kinds.base import Book, Entry, Item, Narrowed, Tested, View
-from compliance.kinds.candidates import LAST_VOID, SERVED, Candidates, Served, Voids
+from compliance.kinds.base import Book, Entry, Failing, Item, Narrowed, Tested, View
+from compliance.kinds.candidates import (
+    LAST_VOID,
+    SERVED,
+    UNSERVED,
+    Candidates,
+    Served,
+    Voids,
+)
 from compliance.kinds.counted import counted
 from compliance.kinds.derived import Derivation, Shown
+from compliance.kinds.failing import evidence_by, fail
 from compliance.kinds.joins import Join
 from compliance.kinds.narrowing import Known, narrowed
 from compliance.kinds.series import day_of, evidence_of, fields_of
@@ -54,6 +63,7 @@ class Prior:
         self._single_use = definition.get("single_use") is True
         self._candidates = tuple(self._stores(definition))
         self._evidence = fields_of(definition.get("evidence"))
+        self._failing = Failing(why=UNSERVED.why, evidence=evidence_by(self._evidence))
 
     def _stores(self, definition: Mapping[str, Any]) -> Iterator[Candidates]:
         within = definition.get("within")
@@ -107,8 +117,13 @@ class Prior:
         """Decide the entry when it is of the population; then keep it for those to come."""
         if self._derivation is not None:
             self._derive(entry, book)
-        elif self._population.holds(entry) and self._passes(entry, book, self._pass_when.holds):
-            self._count(entry, book, None, passed=True)
+        elif self._population.holds(entry):
+            found = self._judge(entry, book, self._pass_when.holds, self._failing)
+            if found is True:
+                self._count(entry, book, None, passed=True)
+            else:
+                day = day_of(entry, by_arrival=self._by_arrival)
+                fail(entry, book, found, day=day, environment=self._environment(entry))
         for store in self._all_stores():
             store.file(entry, book)
 
@@ -121,17 +136,42 @@ class Prior:
             return None
         if self._derivation is not None:
             return Narrowed(see=self._derive, slots=self._slots_of_event)
-        is_of_it, passes = population.holds, self._passes
+        is_of_it, judge = population.holds, self._judge
         says_enough = (narrowed(self._pass_when, known) or NEVER).holds
+        unserved = Failing(why=UNSERVED.why, evidence=evidence_by(self._evidence, known))
 
-        def judged(entry: Entry, book: Book) -> bool:
-            return is_of_it(entry) and passes(entry, book, says_enough)
+        def judged(entry: Entry, book: Book) -> Failing | bool:
+            return is_of_it(entry) and judge(entry, book, says_enough, unserved)
 
         return Narrowed(
-            see=judged,
+            see=self._simply(known, population, says_enough, unserved) or judged,
             counted="arrived" if self._by_arrival else "occurred",
             slots=self._slots_of_event,
         )
+
+    def _simply(
+        self, known: Known, population: Condition, says_enough: Holds, unserved: Failing
+    ) -> Callable[[Entry, Book], Failing | bool] | None:
+        """Return what judges events of this shape where one match is all that is asked."""
+        serving = [one.serving(known) for one in self._candidates]
+        serves = serving[0]
+        if self._lifted or serves is None or len(serving) > 1:
+            return None
+        is_of_it, ask = population.holds, serves
+        says_less = replace(unserved, why=_SAYS_LESS.why)
+
+        def judged(entry: Entry, book: Book) -> Failing | bool:
+            if not is_of_it(entry):
+                return False
+            if not says_enough(entry, entry):
+                return says_less
+            return ask(entry, book) or unserved
+
+        def asked(entry: Entry, book: Book) -> Failing | bool:
+            return ask(entry, book) or unserved
+
+        is_all = population is ALWAYS and says_enough is ALWAYS.holds
+        return asked if is_all else judged
 
     def _derive(self, entry: Entry, book: Book) -> None:
         assert self._derivation is not None, "asked only with a derivation"
@@ -149,13 +189,16 @@ class Prior:
         else:
             self._fail(entry, book, shown, served)
 
-    def _passes(self, entry: Entry, book: Book, says_enough: Holds) -> bool:
-        """Say whether an event of the population passes; when it fails, count and keep that."""
+    def _judge(
+        self, entry: Entry, book: Book, says_enough: Holds, unserved: Failing
+    ) -> Failing | Literal[True]:
+        """Say whether an event of the population passes; `unserved`: as it fails usually."""
         served = self._served(entry, book, None, says_enough)
         if served.is_served:
             return True
-        self._fail(entry, book, None, served)
-        return False
+        if served is UNSERVED:
+            return unserved
+        return replace(unserved, why=served.why, other_seq=served.other_seq)
 
     def _count(self, entry: Entry, book: Book, shown: Shown | None, *, passed: bool) -> None:
         day = day_of(entry, by_arrival=self._by_arrival)
@@ -164,9 +207,8 @@ class Prior:
     def _environment(self, entry: Entry) -> str:
         return "" if self._by_arrival else entry.environment
 
-    def _fail(self, entry: Entry, book: Book, shown: Shown | None, served: Served) -> None:
+    def _fail(self, entry: Entry, book: Book, shown: Shown, served: Served) -> None:
         self._count(entry, book, shown, passed=False)
-        derived = {} if shown is None else shown.as_mapping()
         day = day_of(entry, by_arrival=self._by_arrival)
         book.keep(
             Item(
@@ -179,7 +221,7 @@ class Prior:
                 other_seq=served.other_seq,
                 why=served.why,
                 evidence=evidence_of(entry, self._evidence)
-                | {f"derived.{name}": value for name, value in derived.items()},
+                | {f"derived.{name}": value for name, value in shown.as_mapping().items()},
                 is_restated=book.is_late(day),
             )
         )

@@ -25,11 +25,19 @@ def _escaped(text: str) -> str:
 
 def named(values: Sequence[Any]) -> str:
     """Return the name of the series of these values; what is no text by its JSON."""
-    for value in values:
-        if value.__class__ is not str:
-            break
-    else:
-        return "/".join(map(_escaped, values))
+    try:
+        return _named(*values)
+    except TypeError:  # a list or an object, which no cache can hold
+        return _joined(values)
+
+
+# Typed, since 1, 1.0 and true are equal and their names are not.
+@lru_cache(maxsize=16_384, typed=True)
+def _named(*values: Any) -> str:
+    return _joined(values)
+
+
+def _joined(values: Sequence[Any]) -> str:
     parts = []
     for value in values:
         if value is None:

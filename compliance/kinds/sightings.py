@@ -50,17 +50,21 @@ class Sightings:
         for tie in ties:
             slot = f"t/{tie}"
             known = book.get(slot)
+            is_changed = known is None
             if known is None:
                 known = _new(day)
             if day < known["day"]:
-                self._note_older(tie, day, hour, sighting, known, book)
+                is_changed |= self._note_older(tie, day, hour, sighting, known, book)
             else:
                 if day > known["day"]:
                     self._turn(tie, day, known, book)
-                _note_in(known["hours"], hour, sighting)
+                    is_changed = True
+                is_changed |= _note_in(known["hours"], hour, sighting)
             if known["rest"] is not None:
-                self._wake(tie, entry, known, book)
-            book.put(slot, known)
+                is_changed |= self._wake(tie, entry, known, book)
+            # Most entries lie between the first and the last of their hour.
+            if is_changed:
+                book.put(slot, known)
             if known["bans"]:
                 bans.append((tie, known["bans"]))
         return bans
@@ -78,14 +82,18 @@ class Sightings:
         known["rest"] = [entry.at // DAY_US, entry.at, entry.seq]
         book.put(slot, known)
 
-    def _wake(self, tie: str, entry: Entry, known: dict[str, Any], book: Book) -> None:
-        """List the resting bans again, unless they have an earlier violation of this day."""
+    def _wake(self, tie: str, entry: Entry, known: dict[str, Any], book: Book) -> bool:
+        """List the resting bans again, unless they have an earlier violation of this day.
+
+        Says whether it did.
+        """
         rest = known["rest"]
         if rest[0] == entry.at // DAY_US and (rest[1], rest[2]) <= (entry.at, entry.seq):
-            return
+            return False
         known["bans"] += book.get(f"r/{tie}") or []
         known["rest"] = None
         book.drop(f"r/{tie}")
+        return True
 
     def add_ban(self, ties: list[str], ban: str, book: Book) -> None:
         """List a ban under its ties."""
@@ -139,29 +147,36 @@ class Sightings:
 
     def _note_older(
         self, tie: str, day: int, hour: str, sighting: Any, known: dict[str, Any], book: Book
-    ) -> None:
+    ) -> bool:
+        """Remember an entry of a day that was put away; say whether the tie's own slot changed."""
         slot = f"v/{tie}/{day}"
         hours = book.get(slot) or {}
-        _note_in(hours, hour, sighting)
-        book.put(slot, hours)
-        _add_day(known["days"], day)
+        is_new = not hours
+        if _note_in(hours, hour, sighting):
+            book.put(slot, hours)
+        if is_new:
+            _add_day(known["days"], day)
+        return is_new
 
 
 def _new(day: int) -> dict[str, Any]:
     return {"day": day, "hours": {}, "bans": [], "days": [], "rest": None}
 
 
-def _note_in(hours: dict[str, Any], hour: str, sighting: list[Any]) -> None:
-    """Keep the first and the last of an hour, by (occurred_at, seq)."""
+def _note_in(hours: dict[str, Any], hour: str, sighting: list[Any]) -> bool:
+    """Keep the first and the last of an hour, by (occurred_at, seq); say whether it is one."""
     seen = hours.get(hour)
     if seen is None:
         hours[hour] = [sighting]
-        return
+        return True
     at, first, last = sighting[0], seen[0], seen[-1]
     if at > last[0] or (at == last[0] and sighting[1] > last[1]):
         hours[hour] = [first, sighting]
     elif at < first[0] or (at == first[0] and sighting[1] < first[1]):
         hours[hour] = [sighting, last]
+    else:
+        return False
+    return True
 
 
 def _add_day(days: list[list[int]], day: int) -> None:
