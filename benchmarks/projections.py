@@ -1,7 +1,8 @@
 """Measure whether every projection keeps up while events come in.
 
-Starts a whole installation, posts batches at an even pace a little above the target, and looks how
-far the slowest projection is behind the head. Target: 6,000 events/s posted, chained and projected.
+Starts a whole installation, posts batches at an even pace, and looks how far the slowest projection
+is behind the head. Targets: 6,000 events/s posted, chained and projected; at 5,000/s the slowest,
+which is that of the checks, at most 5 s behind.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import psycopg
 
 from benchmarks import sample, seed
 from benchmarks.figures import Findings, arguments, percentile, report
-from benchmarks.ground import installation
+from benchmarks.ground import Installation, installation
 from benchmarks.sender import post_all
 
 BATCH = 100
 CONNECTIONS = 4
 WARM = 10_000
+RATES = (5_000, 6_500)
 _LOOK = 0.1
 
 BEHIND = """
@@ -30,46 +32,64 @@ LEFT JOIN audit_projection AS p ON p.ledger_id = h.ledger_id
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--seconds", type=int, default=20, help="how long (default 20)")
-    parser.add_argument("--rate", type=int, default=6_500, help="events a second (default 6,500)")
+    parser.add_argument("--seconds", type=int, default=20, help="how long each (default 20)")
     options = parser.parse_args()
-    report(options, lambda: measure(options.seconds, options.rate))
+    report(options, lambda: measure(options.seconds))
 
 
-def measure(seconds: int, rate: int) -> Findings:
-    """Post at an even pace and watch the cursors."""
+def measure(seconds: int) -> Findings:
+    """Post at two even paces, one after the other, and watch the cursors."""
     found = Findings(question="Do all projections keep up with ingest?")
-    templates = sample.as_sent()
-    events = seconds * rate // BATCH * BATCH
     with installation() as running, psycopg.connect(running.database_url, autocommit=True) as look:
-        warm = (b"\n".join(each) for each in sample.batches(templates, events=WARM, batch=BATCH))
+        warm = map(b"\n".join, sample.live_batches(WARM, batch=BATCH))
         post_all(running.url, running.key, warm, connections=CONNECTIONS)
-        before = _settled(look, 0, WARM)
-        lags: list[int] = []
-        over = threading.Event()
-        watcher = threading.Thread(target=_watch, args=(running.database_url, lags, over))
-        watcher.start()
-        try:
-            began = time.perf_counter()
-            bodies = map(b"\n".join, sample.batches(templates, events=events, batch=BATCH))
-            post_all(
-                running.url,
-                running.key,
-                bodies,
-                connections=CONNECTIONS,
-                per_second=rate / BATCH,
-            )
-            at_the_end = behind(look)
-            _settled(look, before, events)
-            took = time.perf_counter() - began
-        finally:
-            over.set()
-            watcher.join()
-    found.add("posted, chained and projected", events / took, "events/s", at_least=6_000)
-    found.add("behind, p50", percentile(lags, 0.5) / rate * 1000, "ms of events")
-    found.add("behind, p95", percentile(lags, 0.95) / rate * 1000, "ms of events")
-    found.add("behind at the last POST", at_the_end, "entries")
+        size = _settled(look, 0, WARM)
+        for rate in RATES:
+            size = _measure_at(found, running, look, rate, seconds, size)
     return found
+
+
+def _measure_at(
+    found: Findings,
+    running: Installation,
+    look: psycopg.Connection,
+    rate: int,
+    seconds: int,
+    before: int,
+) -> int:
+    """Post at this rate, and return the ledger's size after it."""
+    events = seconds * rate // BATCH * BATCH
+    # Made beforehand, since the sender shares the machine.
+    bodies = [b"\n".join(lines) for lines in sample.live_batches(events, batch=BATCH)]
+    lags: list[int] = []
+    over = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(running.database_url, lags, over))
+    watcher.start()
+    try:
+        began = time.perf_counter()
+        post_all(
+            running.url,
+            running.key,
+            bodies,
+            connections=CONNECTIONS,
+            per_second=rate / BATCH,
+        )
+        at_the_end = behind(look)
+        size = _settled(look, before, events)
+        took = time.perf_counter() - began
+    finally:
+        over.set()
+        watcher.join()
+    at = f"at {rate:,}/s"
+    least = 6_000 if rate > 6_000 else None
+    most = 5_000 if rate == RATES[0] else None
+    found.add(f"posted, chained and projected {at}", events / took, "events/s", at_least=least)
+    found.add(f"behind {at}, p50", percentile(lags, 0.5) / rate * 1000, "ms of events")
+    found.add(
+        f"behind {at}, p95", percentile(lags, 0.95) / rate * 1000, "ms of events", at_most=most
+    )
+    found.add(f"behind at the last POST {at}", at_the_end, "entries")
+    return size
 
 
 def behind(look: psycopg.Connection) -> int:

@@ -70,7 +70,6 @@ def main() -> None:
 def measure(events: int) -> Findings:
     """Fill a ledger, let every check see it in both ways, then evaluate a year."""
     found = Findings(question="What do all checks cost?")
-    templates = sample.as_stored()
     with database() as address, psycopg.connect(address, autocommit=True) as connection:
         from audit.append import append_pending
         from audit.ledgers import open_ledger
@@ -81,7 +80,7 @@ def measure(events: int) -> Findings:
 
         ledger = open_ledger("bench")
         say(f"filling {events:,} entries")
-        seed.put(connection, ledger.id, sample.posts(templates, events=events, batch=100))
+        seed.put(connection, ledger.id, sample.live_posts(events, batch=100))
         while append_pending(ledger.id):
             pass
         connection.execute("VACUUM ANALYZE audit_entry")

@@ -116,6 +116,11 @@ SET state = excluded.state, day = excluded.day, environment = excluded.environme
     due = excluded.due, weight = excluded.weight, why = excluded.why,
     evidence = excluded.evidence, is_restated = excluded.is_restated
 """
+_COPY_ITEMS = """
+COPY compliance_item (ledger_id, lens_id, item, state, day, environment, agent_id, seq, other_seq,
+    due, weight, why, evidence, is_restated)
+FROM STDIN
+"""
 _DROP_ITEMS = """
 DELETE FROM compliance_item AS i
 USING json_to_recordset(%s::json) AS gone(lens_id text, item text)
@@ -246,6 +251,8 @@ class TableBooks:
         self.books = {each: TableBook(each, timer, self) for each in lens_ids}
         self.cursor: psycopg.Cursor[Any] | None = None
         """That of the batch at work."""
+        self.first_seq = 0
+        """The first entry of the batch at work."""
         self.misses = 0
         """Queries for one thing that nobody had foreseen."""
 
@@ -349,6 +356,7 @@ class TableBooks:
             book.buckets.clear()
 
     def _write_items(self) -> None:
+        fresh: list[tuple[Any, ...]] = []
         kept: list[tuple[Any, ...]] = []
         gone: list[tuple[Any, ...]] = []
         for lens_id, book in self.books.items():
@@ -356,11 +364,26 @@ class TableBooks:
                 item = book.items.get(name)
                 if item is None:
                     gone.append((lens_id, name))
+                elif item.seq >= self.first_seq and name == str(item.seq):
+                    fresh.append((self.ledger_id, lens_id, *_columns(item)))
                 else:
                     kept.append((lens_id, *_columns(item)))
             book.changed_items.clear()
+        self._copy_items(fresh)
         self._write(_WRITE_ITEMS, _ITEMS, kept)
         self._remove(_DROP_ITEMS, _ITEM, gone)
+
+    def _copy_items(self, fresh: list[tuple[Any, ...]]) -> None:
+        """Write items that no batch before can have written: entries of this batch by themselves.
+
+        Most items are such, and COPY takes them for a third of what an INSERT does.
+        """
+        if not fresh:
+            return
+        assert self.cursor is not None, "books are written in a batch"
+        with self.cursor.copy(_COPY_ITEMS) as copy:
+            for row in fresh:
+                copy.write_row(row)
 
     def _write(self, statement: str, names: tuple[str, ...], what: list[tuple[Any, ...]]) -> None:
         if what:

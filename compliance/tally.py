@@ -190,6 +190,7 @@ class Tallies:
         if running is None or running.lenses != lenses:
             running = _start(cursor, ledger_id, lenses)
         running.books.cursor = cursor
+        running.books.first_seq = 0 if clock is None else clock.next_seq
         at = None if clock is None else clock.head_hash
         if running.head_hash is None or running.head_hash != at:
             running.books.forget()

@@ -6,7 +6,8 @@ item `<series>/<first>-<last>` of weight = its size, so that 2^50 lost numbers a
 belongs to the day of the entry that showed it, is pending until the clock has passed that entry's
 arrival + `settle`, and a number that arrives after all splits it.
 
-A series has one slot for its first and last number. Each hole has one of its own, found without
+A series has one slot for its first and last number and how many holes are between them, so that a
+number that comes twice where nothing is missing is looked for nowhere. Each hole has one of its own, found without
 any list: cut the numbers into aligned blocks of 1, 2, 4, 8, ...; a hole is filed under the smallest
 block that it lies in, so it holds both sides of that block's middle, which no other hole can. A
 late number is looked for in the one block of each size that it lies in.
@@ -124,10 +125,10 @@ class Numbered:
     ) -> bool:
         """Open or split the hole that a number makes; say whether it was not there before."""
         slot = f"s/{series}"
-        known = book.get(slot)  # [first, last]
+        known = book.get(slot)  # [first, last, holes]; holes are absent where nobody counted them
         hole: tuple[int, int] | None = None
         if known is None:
-            known = [number, number]
+            known = [number, number, 0]
         elif number > known[1]:
             if number > known[1] + 1:
                 hole = (known[1] + 1, number - 1)
@@ -137,7 +138,9 @@ class Numbered:
                 hole = (number + 1, known[0] - 1)
             known[0] = number
         else:
-            return self._mend(series, number, known, book)
+            return self._mend(slot, series, number, known, book)
+        if hole is not None and len(known) > 2:
+            known[2] += 1
         book.put(slot, known)
         if hole is not None:
             Hole(
@@ -154,23 +157,31 @@ class Numbered:
             ).file(book)
         return True
 
-    def _mend(self, series: str, number: int, known: list[int], book: Book) -> bool:
+    def _mend(self, slot: str, series: str, number: int, known: list[int], book: Book) -> bool:
         """Split the hole in which a late number belongs; say whether there was one."""
+        if len(known) > 2 and known[2] == 0:
+            return False
         at = number - _LOWEST
         # Every hole lies between the first and the last number, so in the smallest block of both:
         # a handful of sizes for a short series, and 55 at most.
         sizes = ((known[0] - _LOWEST) ^ (known[1] - _LOWEST)).bit_length() + 1
-        slots = [f"h/{series}/{size}/{at >> size}" for size in range(sizes)]
-        book.look_ahead(slots)
-        for slot in slots:
-            value = book.get(slot)
+        blocks = [f"h/{series}/{size}/{at >> size}" for size in range(sizes)]
+        book.look_ahead(blocks)
+        for block in blocks:
+            value = book.get(block)
             if value is not None and value["first"] <= number <= value["last"]:
                 hole = Hole(**value)
                 hole.unfile(book)
-                for first, last in ((hole.first, number - 1), (number + 1, hole.last)):
-                    if first <= last:
-                        part = replace(hole, first=first, last=last)
-                        part.file(book, is_restated=hole.failed)
+                parts = [
+                    replace(hole, first=first, last=last)
+                    for first, last in ((hole.first, number - 1), (number + 1, hole.last))
+                    if first <= last
+                ]
+                for part in parts:
+                    part.file(book, is_restated=hole.failed)
+                if len(known) > 2:
+                    known[2] += len(parts) - 1
+                    book.put(slot, known)
                 return True
         return False
 

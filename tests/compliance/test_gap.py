@@ -183,6 +183,9 @@ class TestNumbers:
         assert once.rows() == pieces.rows()
         missing = sum(item.weight for item in once.items().values())
         assert missing == plain[1]
+        slots = {name: value for _, name, value, _ in once.rows()["state"]}
+        holes = [name for name in slots if name.startswith("h/")]
+        assert [value[2] for name, value in slots.items() if name.startswith("s/")] == [len(holes)]
 
     @pytest.mark.parametrize(
         "more",
