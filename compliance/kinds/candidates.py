@@ -205,10 +205,11 @@ class Candidates:
         """Return what serves an event; with `single_use` it is taken by this use from now on."""
         names = self.join.look_under(event, derived)
         if self._is_simple:
-            if self._serves_simply(names, event, book, derived):
-                return SERVED
-            if self._voids is None:
+            newest = self._newest_before(names, event.at, book)
+            if newest < 0:
                 return UNSERVED
+            if self._voids is None or newest >= self._voids.newest(event, book, derived):
+                return SERVED
         fitting = list(self._fitting(names, event, book, derived))
         if not fitting:
             return UNSERVED
@@ -250,19 +251,14 @@ class Candidates:
 
         return serves
 
-    def _serves_simply(
-        self, names: Iterable[str], event: Entry, book: Book, derived: Derived
-    ) -> bool:
-        """Tell whether any serves an event of a condition without more rules, the usual case."""
+    def _newest_before(self, names: Iterable[str], at: int, book: Book) -> int:
+        """Return the newest of those filed under these names that occurred by then; -1: none."""
         newest = -1
-        at = event.at
         for name in names:
             for kept in book.get(name) or ():
                 if kept["at"] <= at and kept["seq"] > newest:
                     newest = kept["seq"]
-        if newest < 0 or self._voids is None:
-            return newest >= 0
-        return newest >= self._voids.newest(event, book, derived)
+        return newest
 
     def _fitting(
         self, names: Iterable[str], event: Entry, book: Book, derived: Derived

@@ -7,10 +7,10 @@ belongs to the day of the entry that showed it, is pending until the clock has p
 arrival + `settle`, and a number that arrives after all splits it.
 
 A series has one slot for its first and last number and how many holes are between them, so that a
-number that comes twice where nothing is missing is looked for nowhere. Each hole has one of its own, found without
-any list: cut the numbers into aligned blocks of 1, 2, 4, 8, ...; a hole is filed under the smallest
-block that it lies in, so it holds both sides of that block's middle, which no other hole can. A
-late number is looked for in the one block of each size that it lies in.
+number that comes twice where nothing is missing is looked for nowhere. Each hole has one of its
+own, found without any list: cut the numbers into aligned blocks of 1, 2, 4, 8, ...; a hole is filed
+under the smallest block that it lies in, so it holds both sides of that block's middle, which no
+other hole can. A late number is looked for in the one block of each size that it lies in.
 """
 
 from __future__ import annotations

@@ -146,8 +146,25 @@ class Prior:
         return Narrowed(
             see=self._simply(known, population, says_enough, unserved) or judged,
             counted="arrived" if self._by_arrival else "occurred",
-            slots=self._slots_of_event,
+            slots=self._slots_of_shape(known, population),
         )
+
+    def _slots_of_shape(
+        self, known: Known, population: Condition
+    ) -> Callable[[Entry], Iterator[str]]:
+        """Return what does as `_slots_of_event` for events of this shape; nothing is derived."""
+        looking = tuple(store.join.looking(known) for store in self._all_stores())
+        is_of_it, has_voids = population.holds, self._voids is not None
+
+        def slots(entry: Entry) -> Iterator[str]:
+            if not is_of_it(entry):
+                return
+            for look_under in looking:
+                yield from look_under(entry)
+            if has_voids:
+                yield LAST_VOID
+
+        return slots
 
     def _simply(
         self, known: Known, population: Condition, says_enough: Holds, unserved: Failing
