@@ -30,6 +30,8 @@ STATES: Final[tuple[State, ...]] = (
 
 SCHEMA: Final = "obs-result/1"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LAST: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+"""us: the last moment that can be written; a deadline may lie beyond it."""
 _FRACTIONS: Final = {
     "evidenced": "assured",
     "tested": "tested",
@@ -38,6 +40,9 @@ _FRACTIONS: Final = {
     "with_exceptions": "with_exceptions",
 }
 """The numbers as JSON names them, and as this module does."""
+
+
+_OF_THE_READING: Final = frozenset({"head_seq", "head_hash", "digest"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -247,6 +252,14 @@ def sealed(result: FrameworkResult) -> FrameworkResult:
     return replace(result, digest=digest_of(result))
 
 
+def substance(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a result says, as `as_json` gave it, without how far the ledger was read for it.
+
+    Of a period that is over two results may differ in the head alone.
+    """
+    return {name: value for name, value in data.items() if name not in _OF_THE_READING}
+
+
 def _plain(result: FrameworkResult) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
@@ -360,8 +373,11 @@ def day_text(day: int) -> str:
 
 
 def time_text(us: int) -> str:
-    """Return microseconds since 1970 as `2026-10-04T00:00:00.000000Z`."""
-    return (_EPOCH + timedelta(microseconds=us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """Return microseconds since 1970 as `2026-10-04T00:00:00.000000Z`.
+
+    A deadline beyond the last year that can be written stands as its end.
+    """
+    return (_EPOCH + timedelta(microseconds=min(us, LAST))).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _read_day(text: str) -> int:

@@ -18,7 +18,7 @@ import msgspec
 from django.db import connection, transaction
 from django.utils import timezone
 
-from compliance.gather import Ledger, new_event_id, receive_own
+from compliance.gather import Ledger, format_time, new_event_id, receive_own
 from compliance.kinds.base import DAY_US
 from compliance.models import Snapshot
 from compliance.result import (
@@ -30,6 +30,7 @@ from compliance.result import (
     day_of,
     day_text,
     shown,
+    substance,
     time_text,
 )
 
@@ -50,25 +51,31 @@ class NotSealable(ValueError):
 def seal_snapshot(ledger: Ledger, result: FrameworkResult, *, kind: Kind, by: str = "") -> Snapshot:
     """Seal a result and return its snapshot.
 
-    Returns the newest snapshot of the same period when it has the same digest: nothing is new.
-    `by` is the person who asked, empty for the platform. Raises NotSealable for one agent's result.
+    Returns the newest snapshot of the same period when nothing is new: the same digest, or of a
+    period that was over the same substance, however far the ledger has grown since. `by` is the
+    person who asked, empty for the platform. Raises NotSealable for one agent's result.
     """
     if result.agent is not None:
         raise NotSealable(f"the result is of {result.agent} alone; evaluate all agents to seal it")
+    told = as_json(result)
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(_LOCK, [ledger.id])
         before = _newest(ledger, result, kind)
         if before is not None and before.digest == result.digest:
             return before
-        identity = new_event_id()
-        restates = before.id if before is not None and _was_over(before) else None
+        was_over = before is not None and _was_over(before)
+        if before is not None and was_over and substance(before.as_json()) == substance(told):
+            return before
+        identity, now = new_event_id(), timezone.now()
+        restates = before.id if before is not None and was_over else None
         receipt = receive_own(
             ledger,
             "audit.snapshot_sealed",
             by=by,
             target={"type": "framework", "id": result.framework},
             details=_details(result, kind, identity, restates),
+            occurred_at=format_time(now),
         )
         assert receipt.id is not None, "a received event has an id"
         numbers = result.numbers
@@ -80,7 +87,7 @@ def seal_snapshot(ledger: Ledger, result: FrameworkResult, *, kind: Kind, by: st
             start_day=date_of(result.start),
             end_day=date_of(result.end),
             environment=result.environment or ALL_ENVIRONMENTS,
-            made_at=timezone.now(),
+            made_at=now,
             made_by=by or "platform",
             head_seq=result.head_seq,
             head_hash=result.head_hash,
@@ -90,7 +97,7 @@ def seal_snapshot(ledger: Ledger, result: FrameworkResult, *, kind: Kind, by: st
             cap=numbers.cap,
             band=numbers.band,
             digest=result.digest,
-            result=canonical(as_json(result)),
+            result=canonical(told),
             event_id=UUID(receipt.id),
             restates=restates,
         )

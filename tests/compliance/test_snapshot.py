@@ -72,8 +72,8 @@ def test_the_same_result_is_sealed_once(ledger: Ledger) -> None:
 
 def test_another_result_of_the_period_restates_the_old_one_which_stays(ledger: Ledger) -> None:
     old = seal_snapshot(ledger, a_result(as_of=OVER), kind="period")
-    new = seal_snapshot(ledger, a_result(as_of=OVER, head_seq=9001), kind="period")
-    newest = seal_snapshot(ledger, a_result(as_of=OVER, head_seq=9002), kind="period")
+    new = seal_snapshot(ledger, a_result(as_of=OVER, backfilled=1), kind="period")
+    newest = seal_snapshot(ledger, a_result(as_of=OVER, backfilled=2), kind="period")
     append_pending(ledger.id)
 
     assert (old.restates, new.restates, newest.restates) == (None, old.id, new.id)
@@ -85,12 +85,29 @@ def test_another_result_of_the_period_restates_the_old_one_which_stays(ledger: L
     ]
 
 
+def test_a_period_that_is_over_is_sealed_once_however_far_the_ledger_grows(ledger: Ledger) -> None:
+    old = seal_snapshot(ledger, a_result(as_of=OVER), kind="period")
+
+    later = seal_snapshot(ledger, a_result(as_of=OVER, head_seq=9001), kind="period")
+
+    assert later.id == old.id
+    assert later.head_seq == old.head_seq
+
+
 def test_while_a_period_lasts_its_next_result_restates_nothing(ledger: Ledger) -> None:
     seal_snapshot(ledger, a_result(), kind="posture")
 
     later = seal_snapshot(ledger, a_result(head_seq=9001), kind="posture")
 
     assert later.restates is None
+
+
+def test_the_row_and_its_entry_name_one_moment(ledger: Ledger) -> None:
+    snapshot = seal_snapshot(ledger, a_result(), kind="period")
+    append_pending(ledger.id)
+
+    (entry,) = entries(ledger)
+    assert entry.occurred_at == snapshot.made_at
 
 
 def test_a_posture_a_period_and_another_environment_restate_nothing_of_each_other(
