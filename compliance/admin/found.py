@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from audit.database import rows
 from compliance.definitions import Kind
+from compliance.result import LAST
 
 PAGE_ROWS: Final = 25
 STRIP_DAYS: Final = 60
@@ -396,4 +397,4 @@ def _place(text: str) -> tuple[date | None, str]:
 
 def moment(us: int) -> datetime:
     """Return microseconds since 1970 as a time."""
-    return _EPOCH + timedelta(microseconds=us)
+    return _EPOCH + timedelta(microseconds=min(us, LAST))

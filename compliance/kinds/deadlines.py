@@ -101,7 +101,9 @@ class Limit:
 def _end_of_year(at: int) -> int:
     """Return the last microsecond of a time's UTC year."""
     year = (_EPOCH + timedelta(microseconds=at)).year
-    return (datetime(year + 1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1) - 1
+    # Not the next year's first moment less one: an event may claim the last year there is.
+    last = datetime(year, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    return (last - _EPOCH) // timedelta(microseconds=1)
 
 
 class Extension:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compliance.language.errors import DefinitionError
+from compliance.result import LAST, time_text
 from tests.compliance.told import DAY, FIRST, HOUR, MONDAY, Told, text_of, told
 
 
@@ -368,6 +369,14 @@ class TestAnchor:
         due = ledger.items("pending")[f"{seq}/hhs_annual"].due
         assert due is not None
         assert text_of(due) == "2027-03-01T23:59:59.999999Z"
+
+    def test_a_breach_of_the_last_year_there_is_has_a_deadline_that_can_be_shown(self) -> None:
+        ledger = told("BRE-04")
+        seq = breach(ledger, LAST - MONDAY, received=0, case__affected_subjects=3)
+
+        pending = ledger.memory.books[ledger.lens.id].items[f"{seq}/hhs_annual"]
+        assert pending.due is not None
+        assert time_text(pending.due) == "9999-12-31T23:59:59.999999Z"
 
     def test_without_any_variant_it_fails(self) -> None:
         ledger = told("BRE-04", variants=[
