@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 export OBS_DATA ?= $(CURDIR)/var
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench bench-large soak shots controls lock
+.PHONY: help demo run test check bench bench-large soak shots controls schema lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -39,6 +39,9 @@ shots: $(VENV)/made ## photograph every page of the running installation into sh
 
 controls: $(VENV)/made ## write docs/controls.md from the catalogue
 	@$(RUN) manage.py controls --out docs/controls.md
+
+schema: $(VENV)/made ## write docs/report-schema.json from the code
+	@$(RUN) manage.py reportschema --out docs/report-schema.json
 
 lock: $(VENV)/made ## resolve pyproject.toml into requirements.lock again
 	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra local --extra dev pyproject.toml -o requirements.lock

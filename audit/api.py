@@ -221,7 +221,13 @@ def _refused(_request: HttpRequest, refused: AuthRefused) -> HttpResponse:
 @api.exception_handler(ValidationError)
 def _invalid(_request: HttpRequest, invalid: ValidationError) -> HttpResponse:
     """Name each parameter and what it must be; never what was sent."""
-    return unreadable({str(each["loc"][-1]): str(each["msg"]) for each in invalid.errors})
+    return unreadable({_named(each["loc"]): str(each["msg"]) for each in invalid.errors})
+
+
+def _named(place: tuple[str | int, ...]) -> str:
+    """Return the name of a parameter or member; of a list's element, the list and which."""
+    *_, before, last = ("", *place)
+    return f"{before}.{last}" if isinstance(last, int) else str(last)
 
 
 @api.exception_handler(HttpError)

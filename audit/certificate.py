@@ -6,7 +6,8 @@ certificate.typ with fonts that the typesetter carries; what people typed reache
 
 The certificate names the subject by its key id, never by its own id. A character that shows
 nothing, or turns the reading direction, stands as its code point (`U+202E`), so that no one can
-make it read as something else; the PDF writes so each letter that its fonts lack as well.
+make it read as something else; the PDF writes so each letter that its fonts lack as well. Those
+rules: letters.py.
 
 Who gathers the facts: erase.py.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,29 +25,15 @@ from uuid import UUID
 
 import typst
 
+from audit.letters import composed, plain, printed
+
 COLUMNS: Final = 78
 """The width of the text; wide characters count twice."""
 
 _TEMPLATE: Final = Path(__file__).with_suffix(".typ")
 _INDENT: Final = "  "
 _NAMES: Final = 20  # columns of the names of facts
-_INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _WIDE: Final = frozenset({"W", "F"})
-
-# Scripts whose every letter the PDF's text font has, all read from left to right. Arabic and
-# others are left out for more than looks: some make the typesetter stop altogether.
-_PRINTED: Final = (
-    range(0x20, 0x7F),
-    range(0xA1, 0xAD),
-    range(0xAE, 0x250),
-    range(0x384, 0x3CF),
-    range(0x400, 0x460),
-    range(0x48C, 0x4C5),
-    range(0x1E00, 0x1F00),
-    range(0x2010, 0x2028),
-    range(0x2030, 0x2038),
-    range(0x20AC, 0x20AD),
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,14 +98,14 @@ TITLE: Final = "Certificate of erasure"
 def certificate_text(facts: ErasureFacts) -> str:
     """Return the certificate as plain text of at most 78 columns, with a line end at its end."""
     lines = [TITLE.upper(), "=" * len(TITLE), *_wrapped(_subtitle(facts), first=""), ""]
-    lines += _wrapped(_plain(_opening(facts)), first="")
+    lines += _wrapped(plain(_opening(facts)), first="")
     for section in _sections(facts):
         lines += ["", section.title.upper(), "-" * len(section.title)]
         for each in section.facts:
-            lines += _wrapped(_plain(each.value), first=f"{_INDENT}{each.name:<{_NAMES}}")
+            lines += _wrapped(plain(each.value), first=f"{_INDENT}{each.name:<{_NAMES}}")
         for index, paragraph in enumerate(section.paragraphs):
             lines += [""] if index or section.facts else []
-            lines += _wrapped(_plain(paragraph), first="")
+            lines += _wrapped(plain(paragraph), first="")
         lines += ["", *(f"{_INDENT}{each}" for each in section.commands)] * bool(section.commands)
     return "\n".join(lines) + "\n"
 
@@ -140,9 +127,8 @@ def certificate_pdf(facts: ErasureFacts) -> bytes:
 
 def _for_print(facts: ErasureFacts) -> dict[str, Any]:
     """Return what certificate.typ reads."""
-    printed = _printed
     sections = _sections(facts)
-    if any(printed(text) != _composed(text) for each in sections for text in _texts_of(each)):
+    if any(printed(text) != composed(text) for each in sections for text in _texts_of(each)):
         sections.append(_about_letters())
     return {
         "title": TITLE,
@@ -377,28 +363,7 @@ def _time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-# --- Letters and lines ----------------------------------------------------------------------------
-
-
-def _plain(text: str) -> str:
-    """Return text on one line in which every character shows and none turns the direction."""
-    return _by_code_point(
-        " ".join(text.split()), lambda char: unicodedata.category(char) not in _INVISIBLE
-    )
-
-
-def _printed(text: str) -> str:
-    """Return text with none but letters that the PDF's fonts have."""
-    return _by_code_point(_composed(text), lambda char: any(ord(char) in each for each in _PRINTED))
-
-
-def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", _plain(text))
-
-
-def _by_code_point(text: str, is_shown: Callable[[str], bool]) -> str:
-    parts = [each if is_shown(each) else f" U+{ord(each):04X} " for each in text]
-    return " ".join("".join(parts).split())
+# --- Lines ----------------------------------------------------------------------------------------
 
 
 def _wrapped(text: str, *, first: str) -> list[str]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from audit.unmapped import at, unmapped
@@ -78,7 +78,7 @@ def unsafe(cell: str) -> str:
 
 def csv_head() -> bytes:
     """Return the byte order mark and the line of column names."""
-    return BOM + _line(list(COLUMNS))
+    return BOM + quoted_line(list(COLUMNS))
 
 
 def csv_line(record: Mapping[str, Any], *, entry_hash: str) -> bytes:
@@ -92,7 +92,7 @@ def csv_line(record: Mapping[str, Any], *, entry_hash: str) -> bytes:
     if more:
         rest["source"] = more  # no block of an event has this name
     cells.append(_json(rest) if rest else "")
-    return _line(cells)
+    return quoted_line(cells)
 
 
 def _text(value: Any) -> str:
@@ -107,6 +107,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def _line(cells: list[str]) -> bytes:
+def quoted_line(cells: Sequence[str]) -> bytes:
+    """Return cells as one line, each in quotes and none of them a formula."""
     quoted = ",".join(['"' + safe(cell).replace('"', '""') + '"' for cell in cells])
     return f"{quoted}\r\n".encode()

@@ -2,7 +2,8 @@
 
 Whoever may have it: a person who may see exports and entries, a key of its ledger (audit.api), or
 the holder of a link that has not expired. The file is streamed; its SHA-256 is its ETag, so that a
-download goes on only in the same file. Files: exportfile.py.
+download goes on only in the same file. Files: exportfile.py. `answer_path` serves the files of the
+apps above in the same way, which ask first who may have them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +37,23 @@ _READ = 1 << 18
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Served:
+    """A whole file that never changes, and what an answer says of it."""
+
+    path: Path
+    name: str
+    """As a person saves it; plain ASCII without quotes."""
+    content_type: str
+    sha256: str
+    """64 hex."""
+
+    @property
+    def etag(self) -> str:
+        """Return what names these very bytes."""
+        return f'"{self.sha256}"'
+
+
 def export_file(request: HttpRequest, number: int) -> HttpResponseBase:
     """Answer `/exports/<number>/file`, with `?link=` for whoever holds one."""
     if request.method not in {"GET", "HEAD"}:
@@ -55,36 +74,38 @@ def export_file(request: HttpRequest, number: int) -> HttpResponseBase:
 
 def answer_file(request: HttpRequest, export: Export) -> HttpResponseBase:
     """Return the file of an export that is done, or the range asked for (RFC 9110 section 14)."""
-    path = path_of(export)
-    size = path.stat().st_size
-    span = _span(request, size, _etag(export))
+    assert export.sha256 is not None, "an export that is done has its sum"
+    served = Served(
+        path=path_of(export),
+        name=shown_name(export),
+        content_type=KINDS[export.format].content_type,
+        sha256=export.sha256,
+    )
+    return answer_path(request, served)
+
+
+def answer_path(request: HttpRequest, served: Served) -> HttpResponseBase:
+    """Return a file, or the range asked for (RFC 9110 section 14); 416 for one beyond its end."""
+    size = served.path.stat().st_size
+    span = _span(request, size, served.etag)
     if span is None:
-        answer: HttpResponseBase = StreamingHttpResponse(_read(path, 0, size))
+        answer: HttpResponseBase = StreamingHttpResponse(_read(served.path, 0, size))
         answer["Content-Length"] = str(size)
     elif span.start >= span.stop:
         answer = HttpResponse(status=416)
         answer["Content-Range"] = f"bytes */{size}"
     else:
-        answer = StreamingHttpResponse(_read(path, span.start, span.stop), status=206)
+        answer = StreamingHttpResponse(_read(served.path, span.start, span.stop), status=206)
         answer["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{size}"
         answer["Content-Length"] = str(len(span))
-    return _described(answer, export)
-
-
-def _described(answer: HttpResponseBase, export: Export) -> HttpResponseBase:
-    assert export.sha256 is not None, "an export that is done has its sum"
-    answer["Content-Type"] = KINDS[export.format].content_type
-    answer["Content-Disposition"] = f'attachment; filename="{shown_name(export)}"'
+    answer["Content-Type"] = served.content_type
+    answer["Content-Disposition"] = f'attachment; filename="{served.name}"'
     answer["Accept-Ranges"] = "bytes"
-    answer["ETag"] = _etag(export)
-    answer["Repr-Digest"] = f"sha-256=:{b64encode(bytes.fromhex(export.sha256)).decode()}:"
+    answer["ETag"] = served.etag
+    answer["Repr-Digest"] = f"sha-256=:{b64encode(bytes.fromhex(served.sha256)).decode()}:"
     answer["Cache-Control"] = "private, no-store"
     answer["X-Content-Type-Options"] = "nosniff"
     return answer
-
-
-def _etag(export: Export) -> str:
-    return f'"{export.sha256}"'
 
 
 def _span(request: HttpRequest, size: int, etag: str) -> range | None:

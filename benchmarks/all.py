@@ -24,6 +24,7 @@ SCRIPTS: tuple[tuple[str, ...], ...] = (
     ("tallies",),
     ("pages",),
     ("bundle",),
+    ("reports",),
     ("destinations", "--per-second", "2000", "--events", "60000"),
     ("peers",),
 )

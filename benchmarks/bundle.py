@@ -102,7 +102,7 @@ def _one(
     """Make one bundle and verify it."""
     say(f"exporting, {name}")
     command = [sys.executable, "manage.py", "exportledger", "--ledger", LEDGER]
-    made = _run([*command, "--out", str(out), "--json", *more], meanwhile=sign)
+    made = run_command([*command, "--out", str(out), "--json", *more], meanwhile=sign)
     said = json.loads(made.stdout)
     entries = said["entries"]
     # Looking through the ledger is the work too, so the target holds for each entry looked at.
@@ -114,7 +114,7 @@ def _one(
     say(f"exporting again, {name}")
     again = out.with_suffix(".again.zip")
     options = ["--size", str(said["size"]), "--out", str(again), "--json", *more]
-    repeated = _run([*command, *options], meanwhile=sign)
+    repeated = run_command([*command, *options], meanwhile=sign)
     found.add(f"{name}: made again", repeated.seconds, "s", at_most=max(allowed, 5.0))
     digests = {_sha256(each) for each in (out, again)}
     found.add(f"{name}: SHA-256 of the two", len(digests), "different", at_most=1)
@@ -123,7 +123,7 @@ def _one(
         script = out.with_suffix(".verify.py")
         script.write_bytes(bundle.read("verify.py"))
     say(f"verifying, {name}")
-    verified = _run([sys.executable, "-I", "-S", str(script), str(out), "--key", vkey])
+    verified = run_command([sys.executable, "-I", "-S", str(script), str(out), "--key", vkey])
     allowed = VERIFIED_SECONDS * entries / TARGET_ENTRIES
     found.add(f"{name}: verified", verified.seconds, "s", at_most=max(allowed, 2.0))
     found.add(f"{name}: memory of the verifier", verified.megabytes, "MB", at_most=MOST_MEGABYTES)
@@ -138,7 +138,7 @@ def _with(renderings: Sequence[str]) -> list[str]:
     return [argument for each in renderings for argument in ("--with", each)]
 
 
-def _run(command: Sequence[str], *, meanwhile: Callable[[], None] | None = None) -> Ended:
+def run_command(command: Sequence[str], *, meanwhile: Callable[[], None] | None = None) -> Ended:
     """Run a process to its end, calling `meanwhile` again and again; fail when it fails."""
     began = time.perf_counter()
     with tempfile.TemporaryFile("w+") as out:

@@ -12,7 +12,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import wraps
 from typing import Annotated, Any, Final
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from ninja import Query
 from pydantic import Field
 
@@ -34,7 +35,7 @@ MOST_DAYS: Final = 3_653
 _RETRY_SECONDS: Final = 60
 """When to ask again while tallies are rebuilt."""
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 Limit = Annotated[int, Query(ge=1, le=MOST_LIMIT)]
 Name = Annotated[str, Field(max_length=200)]
 FirstDay = Annotated[
@@ -81,7 +82,7 @@ def answering(*names: str) -> Callable[[View], View]:
 
     def wrap(view: View) -> View:
         @wraps(view)
-        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             wrong = _misused(request, names)
             if wrong:
                 return unreadable(wrong)

@@ -8,8 +8,9 @@ compliance.figures.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -19,7 +20,7 @@ from compliance.gather import bounded
 
 
 class ComplianceCollector(Collector):
-    """Metrics of scores, findings and waivers, read from rows."""
+    """Metrics of scores, findings, waivers and reports, read from rows."""
 
     def describe(self) -> Iterable[Metric]:
         """Describe nothing: registering must not reach for the database."""
@@ -31,8 +32,11 @@ class ComplianceCollector(Collector):
             postures = figures.posture_figures()
             findings = figures.open_findings()
             waivers = figures.expiring_waivers()
+            reports = figures.made_reports()
+            overdue = figures.overdue_slots(datetime.now(UTC))
         yield from posture_families(postures)
         yield from people_families(findings, waivers)
+        yield from report_families(reports, overdue)
 
 
 def posture_families(postures: Iterable[figures.PostureFigures]) -> Iterator[Metric]:
@@ -91,6 +95,27 @@ def people_families(
     for each in waivers:
         expiring.add_metric([each.ledger], each.waivers)
     yield from (opened, expiring)
+
+
+def report_families(
+    reports: Iterable[figures.MadeReports], overdue: Iterable[figures.OverdueSlots]
+) -> Iterator[Metric]:
+    """Translate reports that were made, and slots whose report is late."""
+    made = CounterMetricFamily(
+        "obs_reports", "Reports that were made or failed.", labels=["framework", "outcome"]
+    )
+    for one in reports:
+        made.add_metric([one.framework, "done"], one.done)
+        made.add_metric([one.framework, "failed"], one.failed)
+    late = GaugeMetricFamily(
+        "obs_report_slots_overdue",
+        f"Slots of schedules whose report is not there {figures.LATE_SECONDS // 60} minutes after "
+        "it was due.",
+        labels=["ledger"],
+    )
+    for each in overdue:
+        late.add_metric([each.ledger], each.slots)
+    yield from (made, late)
 
 
 def _by_framework(name: str, documentation: str) -> GaugeMetricFamily:

@@ -6,11 +6,13 @@ gives up after two seconds (audit.figures). Families: compliance.collectors.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
+from compliance.cron import CronRefused, next_runs
 from compliance.gather import rows
 from compliance.in_force import catalogue_in_force
 
@@ -116,6 +118,105 @@ _WAIVERS: Final = """
     GROUP BY ledger.name
     ORDER BY ledger.name
 """
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MadeReports:
+    """Reports of a framework, of all ledgers, since the beginning."""
+
+    framework: str
+    done: int
+    failed: int
+    """How often one came to failed; trying it again takes nothing away."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OverdueSlots:
+    """Slots of a ledger whose report is not there an hour after it was due."""
+
+    ledger: str
+    slots: int
+
+
+LATE_SECONDS: Final = 3_600
+"""After so long a slot that is not done is overdue."""
+
+_REPORTS: Final = """
+    SELECT framework,
+        count(*) FILTER (WHERE state = 'done'),
+        COALESCE(sum(failures), 0)::bigint
+    FROM compliance_report
+    GROUP BY framework
+    ORDER BY framework
+"""
+# A slot that failed is overdue until a later one of its schedule is done.
+_OVERDUE: Final = """
+    SELECT ledger.id, ledger.name, count(slot.due_at)
+    FROM audit_ledger AS ledger
+    LEFT JOIN compliance_slot AS slot
+        ON slot.ledger_id = ledger.id
+        AND slot.state IN ('waiting', 'making', 'failed')
+        AND slot.noticed_at < %(before)s
+        AND EXISTS (
+            SELECT FROM compliance_schedule AS schedule
+            WHERE schedule.ledger_id = slot.ledger_id
+              AND schedule.id = slot.schedule_id
+              AND schedule.removed_at IS NULL
+        )
+        AND NOT EXISTS (
+            SELECT FROM compliance_slot AS later
+            WHERE slot.state = 'failed'
+              AND later.ledger_id = slot.ledger_id
+              AND later.schedule_id = slot.schedule_id
+              AND later.due_at > slot.due_at
+              AND later.state = 'done'
+        )
+    GROUP BY ledger.id, ledger.name
+    ORDER BY ledger.name
+"""
+_GOING: Final = """
+    SELECT schedule.ledger_id, schedule.cron, schedule.zone,
+        GREATEST(schedule.counts_from, (
+            SELECT max(slot.due_at)
+            FROM compliance_slot AS slot
+            WHERE slot.ledger_id = schedule.ledger_id AND slot.schedule_id = schedule.id
+        ))
+    FROM compliance_schedule AS schedule
+    WHERE schedule.is_on
+"""
+
+
+def made_reports() -> list[MadeReports]:
+    """Return how many reports of each framework were done, and how often one failed."""
+    return [
+        MadeReports(framework=framework, done=done, failed=failed)
+        for framework, done, failed in rows(_REPORTS, ())
+    ]
+
+
+def overdue_slots(now: datetime) -> list[OverdueSlots]:
+    """Return how many slots of each ledger are overdue; also where none is.
+
+    One that no beat has noticed counts as well, once a schedule, so that a beat that is dead shows.
+    """
+    before = now - timedelta(seconds=LATE_SECONDS)
+    unnoticed = Counter(
+        ledger_id
+        for ledger_id, cron, zone, since in rows(_GOING, ())
+        if _is_due(cron, zone, since, before)
+    )
+    return [
+        OverdueSlots(ledger=ledger, slots=slots + unnoticed[ledger_id])
+        for ledger_id, ledger, slots in rows(_OVERDUE, {"before": before})
+    ]
+
+
+def _is_due(cron: str, zone: str, since: datetime, before: datetime) -> bool:
+    try:
+        found = next_runs(cron, zone, since, count=1)
+    except CronRefused:
+        return True  # its zone is gone: it will never run, and somebody must look
+    return bool(found) and found[0] < before
 
 
 def open_findings() -> list[OpenFindings]:

@@ -3,8 +3,9 @@
 `from_ledger` reads the ledger itself, and where entries were pruned begins with what the tallies
 had counted of them, the carry (docs/operations.md). `from_bundle` reads an evidence bundle, which
 anybody can do without the ledger: it is verified first, byte for byte, and must hold every entry of
-its ledger. Both need the lists and limits that people set before they can build the lenses, so acts
-are looked for first. What comes out is a Source for judge.py. Never writes. The rows: memory.py.
+its ledger. Either can stop at a size that the ledger once had, and then says what it said there.
+Both need the lists and limits that people set before they can build the lenses, so acts are looked
+for first. What comes out is a Source for judge.py. Never writes. The rows: memory.py.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from compliance.gather import (
     Frozen,
     Ledger,
     Manifest,
+    Member,
     Trust,
     leaf_hash,
     minimum_index,
@@ -64,6 +66,7 @@ JOIN audit_head AS h ON h.ledger_id = e.ledger_id
 WHERE e.ledger_id = %s
   AND e.action = ANY(%s)
   AND e.seq >= %s
+  AND e.seq < %s
   AND e.seq < h.size
 ORDER BY e.seq
 """
@@ -77,22 +80,37 @@ class BundleRefused(ValueError):
     """A bundle is broken, or does not hold every entry. The message is one line."""
 
 
+class PrunedSince(LookupError):
+    """Entries that a ledger once had are needed, and were pruned. The message is one line."""
+
+
 def from_ledger(
-    ledger: Ledger, catalogue: Catalogue, *, on_progress: Progress | None = None
+    ledger: Ledger,
+    catalogue: Catalogue,
+    *,
+    until: int | None = None,
+    on_progress: Progress | None = None,
 ) -> Memory:
     """Return all rows of a ledger, made from its entries, and from the carry where it was pruned.
 
-    Raises CarryUnreadable.
+    `until`: as they were when the ledger had so many entries. Raises CarryUnreadable, and
+    PrunedSince when more than those before `until` were pruned.
     """
     minimum = minimum_index(ledger.id)
+    if until is not None and until < minimum:
+        raise PrunedSince(
+            f"{ledger.name} was pruned up to entry {minimum - 1:,}, so what it said at {until:,} "
+            "entries cannot be made again"
+        )
     carry = newest_carry(ledger.id, NAME) if minimum else None
     carried = _memory_rows(carry) if carry is not None else {}
+    ((size,),) = rows(_SIZE, (ledger.id,))
+    size = size if until is None else min(size, until)
     acts = _acts_carried(carried)
-    acts += _acts_in(rows(_READ_ACTS, (ledger.id, sorted(ACTIONS), minimum)))
+    acts += _acts_in(rows(_READ_ACTS, (ledger.id, sorted(ACTIONS), minimum, size)))
     memory = _memory(ledger.name, catalogue, acts)
     if carried:
         memory.load(_known(carried, {*memory.lenses, REGISTRY}))
-    ((size,),) = rows(_SIZE, (ledger.id,))
     return _fill(memory, _entries(ledger.id, minimum, size), size - minimum, on_progress)
 
 
@@ -110,9 +128,25 @@ def from_bundle(
     """
     with path.open("rb") as file:
         manifest = check_bundle(file, keys=keys)
-        acts = _acts_in(_with_acts(read_bundle(file)))
-        memory = _memory(manifest.ledger, catalogue, acts)
-        return _fill(memory, read_bundle(file), manifest.count, on_progress)
+        return from_checked(file, manifest, catalogue, on_progress=on_progress)
+
+
+def from_checked(
+    file: BinaryIO,
+    manifest: Manifest,
+    catalogue: Catalogue,
+    *,
+    until: int | None = None,
+    on_progress: Progress | None = None,
+) -> Memory:
+    """Return all rows of a bundle that `check_bundle` has found whole.
+
+    `until`: as they were when the ledger had so many entries.
+    """
+    size = manifest.count if until is None else min(manifest.count, until)
+    acts = _acts_in(_with_acts(islice(read_bundle(file), size)))
+    memory = _memory(manifest.ledger, catalogue, acts)
+    return _fill(memory, islice(read_bundle(file), size), size, on_progress)
 
 
 # --- Bundles --------------------------------------------------------------------------------------
@@ -140,9 +174,19 @@ def check_bundle(file: BinaryIO, *, keys: Sequence[str] = ()) -> Manifest:
 
 def read_bundle(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Yield `(seq, record)` of a bundle that `check_bundle` has found whole."""
-    (member,) = (each for each in read_members(file) if each.name == RECORDS)
+    member = _records(file)
     file.seek(member.start())
     yield from enumerate(_lines(file, member.end() - member.start()))
+
+
+def records_at(file: BinaryIO) -> int:
+    """Return where the first record of a bundle begins, in bytes."""
+    return _records(file).start()
+
+
+def _records(file: BinaryIO) -> Member:
+    (member,) = (each for each in read_members(file) if each.name == RECORDS)
+    return member
 
 
 def _lines(file: BinaryIO, size: int) -> Iterator[bytes]:

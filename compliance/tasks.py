@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from celery import shared_task
+from django.utils import timezone
 
-from compliance import posture, remind, tally
+from compliance import deliver_report, draw_sample, make_report, posture, remind, slots, tally
 from compliance.gather import Ledger
 
 
@@ -41,3 +42,33 @@ def seal_period(ledger: str, framework: str, start: str, end: str, by: str = "")
 def send_reminders() -> None:
     """Write to the people of what ends in 60, 30 and 7 days; beat calls it each day."""
     remind.send_reminders()
+
+
+@shared_task(name="compliance.schedules")
+def run_schedules() -> None:
+    """Notice what schedules are due, ask for it and follow it; beat calls it each 20 seconds."""
+    slots.run_schedules(timezone.now())
+
+
+@shared_task(name="compliance.deliveries")
+def deliver_reports() -> None:
+    """Send the reports that wait to their recipients; beat calls it each 20 seconds."""
+    deliver_report.deliver_waiting(timezone.now())
+
+
+@shared_task(name="compliance.reports")
+def make_reports(ledger_id: int | None = None) -> None:
+    """Make the reports that wait, of one ledger or of all; none when another worker took them.
+
+    Beat calls it each ten seconds: the bell may have been lost, and nobody rings for a signature.
+    """
+    make_report.make_reports(ledger_id)
+
+
+@shared_task(name="compliance.draw_samples")
+def draw_samples(ledger_id: int | None = None) -> None:
+    """Draw the samples that wait, of one ledger or of all.
+
+    Beat calls it each ten seconds: the bell may have been lost, and a worker too.
+    """
+    draw_sample.draw_samples(ledger_id)

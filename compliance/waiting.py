@@ -1,4 +1,4 @@
-"""Count what waits for a person in one ledger: approvals, signatures, overdue findings, expiries.
+"""Count what waits for a person in one ledger: approvals, signatures, findings, reports, expiries.
 
 Each figure stops at MOST, so that no page counts a big table. Only reads. Lists of it: the pages of
 compliance.admin. Expiries: remind.py.
@@ -16,6 +16,8 @@ from compliance.acting import today
 from compliance.remind import DAYS
 
 MOST: Final = 1_000
+SHOWN_DAYS: Final = 30
+"""For so long a delivery that failed is shown; sending it again takes it away at once."""
 
 # What ends is told as remind.py tells it: a statement that is renewed needs nobody any more.
 _WAITING: Final = """
@@ -50,6 +52,29 @@ SELECT
         SELECT FROM compliance_finding
         WHERE ledger_id = %(ledger)s AND state = 'open' AND due < %(now)s LIMIT %(most)s
     ) AS late),
+    (SELECT count(*) FROM (
+        SELECT FROM compliance_slot AS slot
+        JOIN compliance_schedule AS schedule
+            ON schedule.ledger_id = slot.ledger_id AND schedule.id = slot.schedule_id
+        WHERE slot.ledger_id = %(ledger)s
+          AND slot.state = 'failed'
+          AND schedule.removed_at IS NULL
+          AND NOT EXISTS (
+              SELECT FROM compliance_slot AS later
+              WHERE later.ledger_id = slot.ledger_id
+                AND later.schedule_id = slot.schedule_id
+                AND later.due_at > slot.due_at
+                AND later.state = 'done'
+          )
+        LIMIT %(most)s
+    ) AS not_made),
+    (SELECT count(*) FROM (
+        SELECT FROM compliance_delivery AS delivery
+        WHERE delivery.ledger_id = %(ledger)s
+          AND delivery.state = 'failed'
+          AND delivery.asked_at > clock_timestamp() - make_interval(days => %(shown_days)s)
+        LIMIT %(most)s
+    ) AS not_sent),
     (SELECT count(*) FROM (SELECT FROM ends LIMIT %(most)s) AS ending),
     (SELECT min(expires_on) FROM ends)
 """
@@ -62,6 +87,10 @@ class Waiting:
     approvals: int
     signatures: int
     overdue: int
+    not_made: int
+    """Slots that failed, without a later one of their schedule that is done."""
+    not_sent: int
+    """Deliveries that failed."""
     expiring: int
     """What ends within 60 days."""
     soonest: int | None
@@ -69,7 +98,16 @@ class Waiting:
 
     def __bool__(self) -> bool:
         """Tell whether anything does."""
-        return any((self.approvals, self.signatures, self.overdue, self.expiring))
+        return any(
+            (
+                self.approvals,
+                self.signatures,
+                self.overdue,
+                self.not_made,
+                self.not_sent,
+                self.expiring,
+            )
+        )
 
 
 def waiting(ledger_id: int) -> Waiting:
@@ -80,14 +118,18 @@ def waiting(ledger_id: int) -> Waiting:
         "now": now,
         "until": now + timedelta(days=max(DAYS)),
         "most": MOST,
+        "shown_days": SHOWN_DAYS,
     }
     with connection.cursor() as cursor:
         cursor.execute(_WAITING, asked)
-        approvals, signatures, overdue, expiring, soonest = cursor.fetchone()
+        found = cursor.fetchone()
+    approvals, signatures, overdue, not_made, not_sent, expiring, soonest = found
     return Waiting(
         approvals=approvals,
         signatures=signatures,
         overdue=overdue,
+        not_made=not_made,
+        not_sent=not_sent,
         expiring=expiring,
         soonest=None if soonest is None else (soonest - now).days,
     )

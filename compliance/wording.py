@@ -50,6 +50,28 @@ def in_words(check: Check, catalogue: Catalogue | None = None) -> str:
     return " ".join(sentences)
 
 
+def population_in_words(check: Check, catalogue: Catalogue | None = None) -> str:
+    """Return which entries, values or days a check looks at, one item each."""
+    words = _Words(check.params, catalogue.lists if catalogue is not None else {})
+    definition = check.definition
+    if "population" not in definition:
+        return "each day of the period"
+    if check.kind in ("each", "prior", "followup", "forbid", "fact"):
+        return words.population(definition["population"])
+    which = words.condition(definition["population"])
+    if check.kind == "rate":
+        return (
+            f"each day of each {' and '.join(_listed(definition['key']))}, of entries where {which}"
+        )
+    return f"entries where {which}"
+
+
+def value_in_words(value: Any) -> str:
+    """Return a limit as a person reads it: 72 hours, 0.01, a list of names."""
+    words = _Words({}, {})
+    return words.duration(value) if isinstance(value, str) else words.value(value)
+
+
 class _Words:
     """Words for the parts of one check."""
 

@@ -171,6 +171,24 @@ UNFOLD: dict[str, Any] = {
                         "permission": _may("compliance.view_snapshot"),
                     },
                     {
+                        "title": "Samples",
+                        "icon": "casino",
+                        "link": reverse_lazy("admin:compliance_sample_changelist"),
+                        "permission": _may("compliance.view_sample"),
+                    },
+                    {
+                        "title": "Reports",
+                        "icon": "summarize",
+                        "link": reverse_lazy("admin:compliance_report_changelist"),
+                        "permission": _may("compliance.view_report"),
+                    },
+                    {
+                        "title": "Schedules",
+                        "icon": "event_repeat",
+                        "link": reverse_lazy("admin:compliance_schedule_changelist"),
+                        "permission": _may("compliance.view_schedule"),
+                    },
+                    {
                         "title": "Findings",
                         "icon": "flag",
                         "link": reverse_lazy("admin:compliance_finding_changelist"),

@@ -51,6 +51,7 @@ _ROLE_OF_COMMAND = {
     "rebuild": "worker",
     "seal": "worker",
     "verifychain": "worker",
+    "writereport": "worker",
     "createsuperuser": "owner",
     "makemigrations": "owner",
     "migrate": "owner",
@@ -139,6 +140,10 @@ CELERY_BEAT_SCHEDULE = {
     "remind of what expires": {"task": "compliance.remind", "schedule": crontab(hour=6, minute=0)},
     "rebuild stale tallies": {"task": "compliance.rebuild_stale", "schedule": 60.0},
     "seal postures of what came": {"task": "compliance.posture_when_due", "schedule": 300.0},
+    "make reports": {"task": "compliance.reports", "schedule": 10.0},
+    "draw samples": {"task": "compliance.draw_samples", "schedule": 10.0},
+    "run schedules": {"task": "compliance.schedules", "schedule": 20.0},
+    "deliver reports": {"task": "compliance.deliveries", "schedule": 20.0},
 }
 
 # --- Ledger, ingest ----------------------------------------------------------------------------
@@ -164,6 +169,11 @@ EXPORT_DAYS = env.integer("OBS_EXPORT_DAYS", 30, least=1, most=3650)  # then an 
 EXPORT_LINK_SECONDS = env.integer(
     "OBS_EXPORT_LINK_SECONDS", 3600, least=60, most=604_800
 )  # a link to a file works for whoever holds it, so not for long
+REPORT_DIR = env.folder("OBS_REPORT_DIR", DATA / "reports")  # web and workers share this one too
+REPORT_LINK_SECONDS = env.integer(
+    "OBS_REPORT_LINK_SECONDS", 604_800, least=60, most=7_776_000
+)  # a mailed link works for whoever holds it; people read mail within a week
+PUBLIC_URL = env.text("OBS_PUBLIC_URL").rstrip("/")  # https://audit.example.com: for links in mails
 CATALOGUE_DIR = env.text("OBS_CATALOGUE_DIR")  # a folder of frameworks of your own, beside ours
 PROJECTIONS = [  # what is derived from entries, by dotted path
     "audit.agents.AgentRegistry",
@@ -177,6 +187,7 @@ METRICS_COLLECTORS = [  # what /metrics shows, by dotted path
 API_ROUTERS = [  # operations under /api/v1 besides those of audit, by dotted path
     "compliance.api.router",
     "compliance.api_catalogue.router",
+    "compliance.api_reports.router",
 ]
 
 # --- Anchors, and other addresses that a person configures ---------------------------------------

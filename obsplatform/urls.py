@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(url="/admin/", permanent=False)),
     path("admin/", admin.site.urls),
     path("", include("audit.urls")),
+    path("", include("compliance.urls")),
     path("health", health, name="health"),
     path("ready", ready, name="ready"),
     path("status", status, name="status"),

@@ -1,13 +1,14 @@
-"""Verify files from a shell: evidence bundles, proofs of entries, consistency of checkpoints.
+"""Verify files from a shell: evidence bundles, reports, proofs of entries, checkpoints.
 
     python -m audit.ledger verify BUNDLE.zip --key VKEY
+    python -m audit.ledger report REPORT.zip --key VKEY
     python -m audit.ledger proof 41.tlog-proof --record 41.json --key VKEY
     python -m audit.ledger consistency OLD NEW --proof FILE --key VKEY
 
-`verify.py`, the same in a single file (singlefile.py), takes all three, and a bundle without a
+`verify.py`, the same in a single file (singlefile.py), takes them all, and a bundle without a
 command. Needs no database, no settings and no package: the standard library alone. The one module
-of this package that opens files and reads a clock. What is checked: offline.py, proof.py,
-merkle.py.
+of this package that opens files and reads a clock. What is checked: offline.py, offlinereport.py,
+proof.py, merkle.py.
 
 Exit codes: 0 intact, 1 tampered, 2 wrong use or a file that cannot be read, 3 not proven.
 """
@@ -32,13 +33,15 @@ from audit.ledger.errors import (
     PolicyMalformed,
     ProofMalformed,
 )
-from audit.ledger.manifest import Manifest
+from audit.ledger.manifest import HEADER, Manifest
 from audit.ledger.merkle import HASH_SIZE, check_consistency, check_inclusion
 from audit.ledger.note import VerifierKey, decode_base64, parse_note, parse_verifier_key
 from audit.ledger.offline import Result, Trust, Verdict, verify_bundle
+from audit.ledger.offlinereport import ReportVerdict, header_of, verify_report
 from audit.ledger.policy import Policy, parse_policy, weigh
 from audit.ledger.proof import parse_proof
 from audit.ledger.record import leaf_hash
+from audit.ledger.reportmanifest import REPORT_HEADER, ReportManifest
 
 EXIT: dict[Result, int] = {"intact": 0, "tampered": 1, "not proven": 3}
 """The exit code of each result; 2 is wrong use."""
@@ -57,6 +60,7 @@ results and exit codes:
 
 _ALSO = """
 it verifies other files too; each command has --help:
+  {program} report REPORT.zip --key VKEY
   {program} proof 41.tlog-proof --record 41.json --key VKEY
   {program} consistency OLD NEW --proof FILE --key VKEY
 a bundle that is called like a command is given with its folder: ./proof
@@ -64,7 +68,7 @@ a bundle that is called like a command is given with its folder: ./proof
 
 
 def main(arguments: Sequence[str], program: str = "python -m audit.ledger") -> int:
-    """Run one of the three commands; return its exit code."""
+    """Run one of the commands; return its exit code."""
     parser = argparse.ArgumentParser(
         prog=program,
         description="Verify what a ledger gave you, offline.",
@@ -97,10 +101,34 @@ def verify_command(arguments: Sequence[str], program: str, also: str = "") -> in
     trust = Trust(keys=tuple(asked.key), policy=asked.policy)
     try:
         with asked.bundle.open("rb") as file:
+            if header_of(file) == REPORT_HEADER:
+                parser.error(f"{asked.bundle} is a report, which the command `report` verifies")
             verdict = verify_bundle(file, trust=trust, progress=_progress())
     except OSError as error:
         parser.error(f"{asked.bundle}: {error.strerror or error}")
     _print(_told(verdict) if asked.json else _in_words(verdict), is_json=asked.json)
+    return EXIT[verdict.result]
+
+
+def report_command(arguments: Sequence[str], program: str) -> int:
+    """Verify the archive of a report and print the verdict; return the exit code."""
+    parser = _parser(
+        program,
+        "Verify the archive of a report, offline: each file, and whose key has signed the list.",
+        f"{program} report.zip --key 'main.example.com+1f2e3d4c+AbCd…'",
+    )
+    parser.add_argument("report", type=Path, help="the report, a ZIP file")
+    asked = parser.parse_args(arguments)
+    trust = Trust(keys=tuple(asked.key), policy=asked.policy)
+    try:
+        with asked.report.open("rb") as file:
+            if header_of(file) == HEADER:
+                parser.error(f"{asked.report} is an evidence bundle, which `verify` verifies")
+            verdict = verify_report(file, trust=trust, progress=_progress())
+    except OSError as error:
+        parser.error(f"{asked.report}: {error.strerror or error}")
+    told = _report_told(verdict) if asked.json else _report_in_words(verdict)
+    _print(told, is_json=asked.json)
     return EXIT[verdict.result]
 
 
@@ -166,6 +194,7 @@ def consistency_command(arguments: Sequence[str], program: str) -> int:
 
 _COMMANDS: dict[str, Callable[[Sequence[str], str], int]] = {
     "verify": verify_command,
+    "report": report_command,
     "proof": proof_command,
     "consistency": consistency_command,
 }
@@ -265,22 +294,60 @@ def _manifest_told(manifest: Manifest) -> dict[str, Any]:
 
 def _in_words(verdict: Verdict) -> list[str]:
     """Return a verdict as lines for people, the result first."""
-    lines = [verdict.result.upper()]
-    lines += [f"  {reason}" for reason in verdict.reasons]
-    if verdict.finding is not None:
-        found = verdict.finding
-        where = found.file if found.seq is None else f"{found.file}, seq {found.seq}"
-        lines += [
-            f"  where     {where}",
-            f"  what      {found.field}",
-            f"  expected  {found.expected}",
-            f"  found     {found.found}",
-        ]
-    elif verdict.manifest is not None:
+    lines = _result_in_words(verdict)
+    if verdict.finding is None and verdict.manifest is not None:
         lines += _span_in_words(verdict.manifest)
         lines += [f"  signed by {', '.join(verdict.signers)}"] if verdict.signers else []
         lines += [f"  witnessed {verdict.witnessed}"] if verdict.witnessed else []
     return lines
+
+
+def _result_in_words(verdict: Verdict | ReportVerdict) -> list[str]:
+    """Return the result, its reasons, and what does not agree."""
+    lines = [verdict.result.upper(), *(f"  {reason}" for reason in verdict.reasons)]
+    found = verdict.finding
+    if found is None:
+        return lines
+    return [
+        *lines,
+        f"  where     {found.file if found.seq is None else f'{found.file}, seq {found.seq}'}",
+        f"  what      {found.field}",
+        f"  expected  {found.expected}",
+        f"  found     {found.found}",
+    ]
+
+
+def _report_in_words(verdict: ReportVerdict) -> list[str]:
+    lines = _result_in_words(verdict)
+    if verdict.finding is None and verdict.manifest is not None:
+        report = verdict.manifest
+        lines += [
+            f"  ledger    {report.ledger} ({report.origin})",
+            f"  report    {report.report}",
+            f"  about     {report.framework}, {report.start} up to {report.end} without it",
+            f"  snapshot  {report.snapshot or 'none'}",
+            f"  head      seq {report.head_seq}, hash {report.head_hash}",
+            f"  holds     {len(report.files)} files, each as the manifest lists it",
+        ]
+        lines += [f"  signed by {', '.join(verdict.signers)}"] if verdict.signers else []
+    return lines
+
+
+def _report_told(verdict: ReportVerdict) -> dict[str, Any]:
+    """Return a verdict on a report as JSON says it."""
+    finding, manifest = verdict.finding, verdict.manifest
+    return {
+        "result": verdict.result,
+        "reasons": list(verdict.reasons),
+        "finding": vars(finding) if finding is not None else None,
+        "signers": list(verdict.signers),
+        "report": _report_manifest_told(manifest) if manifest is not None else None,
+    }
+
+
+def _report_manifest_told(manifest: ReportManifest) -> dict[str, Any]:
+    files = {each.name: each.sha256 for each in manifest.files}
+    return {**vars(manifest), "files": files}
 
 
 def _span_in_words(manifest: Manifest) -> list[str]:

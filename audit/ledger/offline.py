@@ -145,7 +145,7 @@ def verify_bundle(
     """
     manifest: Manifest | None = None
     try:
-        members = _members(file)
+        members = read_archive(file)
         opened, manifest = _open_manifest(file, members, trust, verify)
         signed = _open_checkpoint(file, members[CHECKPOINT], manifest, trust, verify)
         _check_files(file, members, manifest, progress)
@@ -162,9 +162,10 @@ def verify_bundle(
     )
 
 
-def _differ(
+def differ(
     file: str, what: str, *, expected: object, found: object, seq: int | None = None
 ) -> Tampered:
+    """Return what is raised for something that does not agree."""
     return Tampered(
         Finding(file=file, field=what, expected=_shown(expected), found=_shown(found), seq=seq)
     )
@@ -180,46 +181,47 @@ def _shown(value: object) -> str:
 # --- Archive, manifest, checkpoint ----------------------------------------------------------------
 
 
-def _members(file: BinaryIO) -> dict[str, Member]:
+def read_archive(file: BinaryIO) -> dict[str, Member]:
+    """Return the members by name, every byte but content checked. Raises Tampered."""
     try:
         members = read_members(file)
     except Misplaced as error:
-        raise _differ(ARCHIVE, str(error), expected=error.expected, found=error.found) from error
+        raise differ(ARCHIVE, str(error), expected=error.expected, found=error.found) from error
     if members[-1].name != MANIFEST:
-        raise _differ(ARCHIVE, "the last file", expected=MANIFEST, found=members[-1].name)
+        raise differ(ARCHIVE, "the last file", expected=MANIFEST, found=members[-1].name)
     named = {member.name: member for member in members}
     if len(named) != len(members):
         names = " ".join(member.name for member in members)
-        raise _differ(ARCHIVE, "the files", expected="each once", found=names)
+        raise differ(ARCHIVE, "the files", expected="each once", found=names)
     return named
 
 
 def _open_manifest(
     file: BinaryIO, members: dict[str, Member], trust: Trust, verify: Verify
 ) -> tuple[OpenedNote, Manifest]:
-    data = _content(file, members[MANIFEST])
+    data = read_small(file, members[MANIFEST])
     try:
         manifest = parse_manifest(parse_note(data).text)
         known = trust.known(manifest.origin)
         opened = open_note(data, keys=(*manifest.keys, *known), verify=verify)
     except LedgerFact as error:
-        raise _differ(MANIFEST, "signed note", expected="one that holds", found=error) from error
+        raise differ(MANIFEST, "signed note", expected="one that holds", found=error) from error
     # A line of a key that the manifest does not name would be bytes that nothing vouches for.
     ids = {(one.key.name, one.key.key_id) for one in opened.signed}
     lines = opened.note.signatures
     for each in lines:
         if (each.name, each.key_id) not in ids or lines.count(each) > 1:
             found = f"{each.name}+{each.key_id.hex()}"
-            raise _differ(MANIFEST, "signature", expected="each of its keys once", found=found)
+            raise differ(MANIFEST, "signature", expected="each of its keys once", found=found)
     held = [(each.name, each.size) for each in members.values() if each.name != MANIFEST]
     named = [(each.name, each.size) for each in manifest.files]
     for wanted, got in zip(named, held, strict=False):
         if wanted != got:
-            raise _differ(
+            raise differ(
                 wanted[0], "name and length", expected=_file_line(wanted), found=_file_line(got)
             )
     if len(named) != len(held):
-        raise _differ(ARCHIVE, "number of files", expected=len(named), found=len(held))
+        raise differ(ARCHIVE, "number of files", expected=len(named), found=len(held))
     return opened, manifest
 
 
@@ -231,9 +233,9 @@ def _open_checkpoint(
     file: BinaryIO, member: Member, manifest: Manifest, trust: Trust, verify: Verify
 ) -> SignedCheckpoint:
     known = trust.known(manifest.origin)
-    data = _content(file, member)
+    data = read_small(file, member)
     # Before its own signature: it says which file was changed, whatever the change.
-    _check_sum(_file_of(manifest, CHECKPOINT), member, sha256(data).hexdigest(), crc32(data))
+    check_sum(_file_of(manifest, CHECKPOINT), member, sha256(data).hexdigest(), crc32(data))
     try:
         signed = open_checkpoint(
             data,
@@ -243,26 +245,26 @@ def _open_checkpoint(
             verify=verify,
         )
     except LedgerFact as error:
-        raise _differ(CHECKPOINT, "signed note", expected="one that holds", found=error) from error
+        raise differ(CHECKPOINT, "signed note", expected="one that holds", found=error) from error
     head = signed.checkpoint
     for what, expected, found in (
         ("size", manifest.size, head.size),
         ("root", manifest.root, head.root),
     ):
         if expected != found:
-            raise _differ(CHECKPOINT, what, expected=expected, found=found)
+            raise differ(CHECKPOINT, what, expected=expected, found=found)
     return signed
 
 
-def _content(file: BinaryIO, member: Member) -> bytes:
+def read_small(file: BinaryIO, member: Member) -> bytes:
     """Return the content of a small file, its CRC-32 compared."""
     if member.size > NOTE_LIMIT:
         expected = f"at most {NOTE_LIMIT} bytes"
-        raise _differ(member.name, "length", expected=expected, found=member.size)
+        raise differ(member.name, "length", expected=expected, found=member.size)
     file.seek(member.start())
     data = file.read(member.size)
     if crc32(data) != member.crc:
-        raise _differ(
+        raise differ(
             member.name, "CRC-32", expected=f"{member.crc:08x}", found=f"{crc32(data):08x}"
         )
     return data
@@ -305,7 +307,7 @@ def _check_files(
     file: BinaryIO, members: dict[str, Member], manifest: Manifest, progress: Progress
 ) -> None:
     """Check the proofs and all small files first, so that a record is held against good proofs."""
-    reading = _Reading(file=file, total=sum(each.size for each in manifest.files), tell=progress)
+    reading = Reading(file=file, total=sum(each.size for each in manifest.files), tell=progress)
     for each in manifest.files:
         if each.name != RECORDS:
             for _ in reading.checked(members[each.name], each):
@@ -319,15 +321,16 @@ def _file_of(manifest: Manifest, name: str) -> FileSum:
     return next(each for each in manifest.files if each.name == name)
 
 
-def _check_sum(expected: FileSum, member: Member, digest: str, crc: int) -> None:
+def check_sum(expected: FileSum, member: Member, digest: str, crc: int) -> None:
+    """Compare SHA-256 and CRC-32 of a content. Raises Tampered."""
     if digest != expected.sha256:
-        raise _differ(expected.name, "sha256", expected=expected.sha256, found=digest)
+        raise differ(expected.name, "sha256", expected=expected.sha256, found=digest)
     if crc != member.crc:
-        raise _differ(expected.name, "CRC-32", expected=f"{member.crc:08x}", found=f"{crc:08x}")
+        raise differ(expected.name, "CRC-32", expected=f"{member.crc:08x}", found=f"{crc:08x}")
 
 
 @dataclass(kw_only=True)
-class _Reading:
+class Reading:
     """Reads contents in chunks, each at its own place, and tells how far it is."""
 
     file: BinaryIO
@@ -343,7 +346,7 @@ class _Reading:
             self.file.seek(place)
             chunk = self.file.read(min(COPIED, end - place))
             if not chunk:
-                raise _differ(member.name, "length", expected=member.size, found="less")
+                raise differ(member.name, "length", expected=member.size, found="less")
             place += len(chunk)
             yield chunk
 
@@ -356,7 +359,7 @@ class _Reading:
             yield chunk
             self.done += len(chunk)
             self.tell(self.done, self.total)
-        _check_sum(expected, member, total.hexdigest(), crc)
+        check_sum(expected, member, total.hexdigest(), crc)
 
     def lines(self, chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
         """Yield the lines of a text, each without its newline, which the last must have too."""
@@ -371,9 +374,9 @@ class _Reading:
                 yield from lines
             if len(rest) > RECORD_LIMIT:
                 expected = f"at most {RECORD_LIMIT} bytes"
-                raise _differ(name, "length of a line", expected=expected, found="more")
+                raise differ(name, "length of a line", expected=expected, found="more")
         if rest:
-            raise _differ(name, "last line", expected="a newline at its end", found=rest)
+            raise differ(name, "last line", expected="a newline at its end", found=rest)
 
 
 # --- Records --------------------------------------------------------------------------------------
@@ -386,7 +389,7 @@ class _ProofLines:
         self._lines = lines
         header = next(lines, b"")
         if header != PROOFS_HEADER.encode():
-            raise _differ(PROOFS, "first line", expected=PROOFS_HEADER, found=header)
+            raise differ(PROOFS, "first line", expected=PROOFS_HEADER, found=header)
 
     def subtree(self) -> bytes:
         """Return the hash of the next perfect subtree."""
@@ -401,12 +404,12 @@ class _ProofLines:
         """Make sure that no line is left."""
         line = next(self._lines, None)
         if line is not None:
-            raise _differ(PROOFS, "end", expected="no more lines", found=line)
+            raise differ(PROOFS, "end", expected="no more lines", found=line)
 
     def _hash(self, line: bytes) -> bytes:
         found = decode_base64(line.decode("ascii", "replace"))
         if found is None or len(found) != HASH_SIZE:
-            raise _differ(PROOFS, "line", expected="base64 of 32 bytes", found=line)
+            raise differ(PROOFS, "line", expected="base64 of 32 bytes", found=line)
         return found
 
 
@@ -419,13 +422,13 @@ def check_records(lines: Iterator[bytes], proofs: _ProofLines, manifest: Manifes
     for line in lines:
         seq, named = _read_record(line, manifest, after=last, count=count)
         if is_dense and count and seq != last + 1:
-            raise _differ(RECORDS, "seq", expected=last + 1, found=seq, seq=last + 1)
+            raise differ(RECORDS, "seq", expected=last + 1, found=seq, seq=last + 1)
         if seq == last + 1 and named != prev.hex():
-            raise _differ(RECORDS, "prev", expected=prev.hex(), found=named, seq=seq)
+            raise differ(RECORDS, "prev", expected=prev.hex(), found=named, seq=seq)
         _skip(tree, proofs, to=seq)
         prev = sha256(b"\x00" + line).digest()
         if not is_dense and (leaf := proofs.leaf()) != prev:
-            raise _differ(RECORDS, "hash", expected=leaf, found=prev, seq=seq)
+            raise differ(RECORDS, "hash", expected=leaf, found=prev, seq=seq)
         tree.extend((prev,))
         count += 1
         last = seq
@@ -434,7 +437,7 @@ def check_records(lines: Iterator[bytes], proofs: _ProofLines, manifest: Manifes
     proofs.end()
     if tree.root() != manifest.root:
         only = last if count == 1 else None
-        raise _differ(RECORDS, "root", expected=manifest.root, found=tree.root(), seq=only)
+        raise differ(RECORDS, "root", expected=manifest.root, found=tree.root(), seq=only)
 
 
 def _skip(tree: Frontier, proofs: _ProofLines, *, to: int) -> None:
@@ -453,7 +456,7 @@ def _read_record(line: bytes, manifest: Manifest, *, after: int, count: int) -> 
         guess = after + 1 if manifest.is_dense() and count else None
         if count == 0:
             guess = manifest.first
-        raise _differ(
+        raise differ(
             RECORDS, f"line {count + 1}", expected="a record", found=line, seq=guess
         ) from error
     where = seq if type(seq) is int else None
@@ -465,15 +468,15 @@ def _read_record(line: bytes, manifest: Manifest, *, after: int, count: int) -> 
         expected["seq"] = (manifest.first, seq)
     for what, (wanted, found) in expected.items():
         if wanted != found or type(wanted) is not type(found):
-            raise _differ(RECORDS, what, expected=wanted, found=found, seq=where)
+            raise differ(RECORDS, what, expected=wanted, found=found, seq=where)
     if type(seq) is not int or not after < seq < manifest.size:
         wanted = f"one from {after + 1} to {manifest.size - 1}"
-        raise _differ(RECORDS, "seq", expected=wanted, found=seq, seq=where)
+        raise differ(RECORDS, "seq", expected=wanted, found=seq, seq=where)
     return seq, str(prev)
 
 
 def _check_span(manifest: Manifest, *, count: int, last: int) -> None:
     if count != manifest.count:
-        raise _differ(RECORDS, "number of entries", expected=manifest.count, found=count)
+        raise differ(RECORDS, "number of entries", expected=manifest.count, found=count)
     if count and last != manifest.last:
-        raise _differ(RECORDS, "last seq", expected=manifest.last, found=last, seq=last)
+        raise differ(RECORDS, "last seq", expected=manifest.last, found=last, seq=last)

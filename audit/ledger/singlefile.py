@@ -3,8 +3,8 @@
 `verify.py` is no second implementation. It carries the source of each module in `MODULES`, byte
 for byte, as a raw string; at its start it makes modules of them, in this order, and runs the
 commands of `__main__.py`. So `python verify.py FILE` and `python -m audit.ledger verify FILE` are
-one code, as are `proof` and `consistency`, and whoever reads the file reads ours. What all these
-modules import is the standard library and each other, nothing else; that is tested.
+one code, as are `report`, `proof` and `consistency`, and whoever reads the file reads ours. What
+all these modules import is the standard library and each other, nothing else; that is tested.
 
 `verify.html` is the page beside this module, with the hashes of its own script and style written
 into its Content-Security-Policy, so that it can load nothing and run nothing else. It is a second
@@ -34,7 +34,9 @@ MODULES = (
     "audit.ledger.policy",
     "audit.ledger.manifest",
     "audit.ledger.archive",
+    "audit.ledger.reportmanifest",
     "audit.ledger.offline",
+    "audit.ledger.offlinereport",
     "audit.ledger.__main__",
 )
 """What `verify.py` carries, each after all that it imports."""
@@ -43,12 +45,14 @@ _HEAD = '''#!/usr/bin/env python3
 """Verify what a ledger of obsplatform gave you, offline.
 
     python3 verify.py BUNDLE.zip --key VKEY
+    python3 verify.py report REPORT.zip --key VKEY
     python3 verify.py proof 41.tlog-proof --record record.json --key VKEY
     python3 verify.py consistency OLD NEW --proof FILE --key VKEY
 
-The first verifies an evidence bundle, the second that an entry is in a ledger, the third that a
-newer checkpoint of a ledger continues an older one. It says intact (exit code 0), tampered (1) or
-not proven (3), and why. It needs Python 3.11 or newer and nothing else. `--help` tells the rest.
+The first verifies an evidence bundle, the second a report, the third that an entry is in a ledger,
+the fourth that a newer checkpoint of a ledger continues an older one. It says intact (exit code
+0), tampered (1) or not proven (3), and why. It needs Python 3.11 or newer and nothing else.
+`--help` tells the rest.
 
 This file is made by a program: each part below is a module of the platform, byte for byte. Get
 it, like the key, from somewhere other than the bundle when you do not trust whoever sent you that.

@@ -84,6 +84,13 @@ ICONS: dict[str, tuple[str, str, str]] = {
     "discarded": ("archive", "idle", "put away"),
     "overdue": ("alarm", "bad", "overdue"),
     "closed": ("task_alt", "good", "closed"),
+    # reports, slots, deliveries, samples
+    "waiting": ("schedule", "idle", "waiting"),
+    "making": ("progress_activity", "idle", "being made"),
+    "passed": ("skip_next", "idle", "passed over"),
+    "sent": ("mark_email_read", "good", "sent"),
+    "drawing": ("progress_activity", "idle", "being drawn"),
+    "concluded": ("task_alt", "good", "concluded"),
     # API keys
     "live": ("check_circle", "good", "live"),
     "expired": ("timer_off", "idle", "expired"),

@@ -38,6 +38,8 @@ def ways_of_control(
         found += _finding(
             request, look, control=control["id"], check=checks[0] if len(checks) == 1 else ""
         )
+    if any(leg["lens"] for leg in control["legs"]):
+        found += _sample(request, look, control=control["id"])
     if request.user.has_perm("compliance.add_decision"):
         found.append(
             Way(
@@ -70,6 +72,8 @@ def ways_of_check(
                 is_main=True,
             )
         )
+    if control and leg.get("lens"):
+        found += _sample(request, look, control=control, leg=f"{control}|{name}")
     if leg["state"] in _HELD_DOWN:
         if control:
             found += _waiver(request, look, control, check=name)
@@ -85,6 +89,16 @@ def ways_of_item(
     if control and state == "fail":
         found += _waiver(request, look, control, check=check, items=item)
     return found
+
+
+def _sample(request: HttpRequest, look: Asked, **said: str) -> list[Way]:
+    """Return where a sample is drawn, of a sealed period alone."""
+    sealed = look.snapshot
+    may = request.user.has_perm("compliance.add_sample")
+    if sealed is None or sealed.kind != "period" or not may:
+        return []
+    url = url_of("compliance_sample_new", snapshot=str(sealed.id), **said)
+    return [Way(word="Draw a sample", url=url, icon="casino")]
 
 
 def _of_statement(request: HttpRequest, look: Asked, control: str) -> list[Way]:

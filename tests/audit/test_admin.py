@@ -36,6 +36,7 @@ from tests.audit.erasing import about
 from tests.audit.exporting import ask
 from tests.audit.legal import hold
 from tests.compliance.people.crawled import people_rows
+from tests.compliance.reporting import ask as ask_for_a_report
 from tests.compliance.results import a_result
 from tests.conftest import chain, entries, make_event, post
 
@@ -193,6 +194,14 @@ EXPECTED: dict[str, tuple[str, str, str, str, str]] = {
     "compliance_nilreturn_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "compliance_nilreturn_new": ("302 302", "403 403", "403 403", "200 400", "200 400"),
     "compliance_nilreturn_withdraw": ("302 302", "403 403", "403 403", "405 409", "405 409"),
+    "compliance_report_cancel": ("302 302", "403 403", "405 403", "405 302", "405 302"),
+    "compliance_report_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_report_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_report_compare": ("302 302", "403 403", "404 405", "404 405", "404 405"),
+    "compliance_report_new": ("302 302", "403 403", "200 400", "200 400", "200 400"),
+    "compliance_report_progress": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_report_retry": ("302 302", "403 403", "405 403", "405 302", "405 302"),
+    "compliance_report_send": ("302 302", "403 403", "403 403", "405 404", "405 404"),
     "compliance_review_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "compliance_review_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "compliance_review_new": ("302 302", "403 403", "403 403", "200 400", "200 400"),
@@ -297,6 +306,7 @@ def addresses() -> dict[str, str]:
         "purgeplan": propose_purge(ledger, reason="a test", by="tests").id,
         **people_rows(ledger),
         "destination": make_some_destination(ledger).id,
+        "report": ask_for_a_report(ledger, "json").id,
         "snapshot": seal_snapshot(ledger, a_result(ledger=ledger.name), kind="period").id,
     }
     found = {}
@@ -314,6 +324,7 @@ def addresses() -> dict[str, str]:
             "url": "nowhere",
             "framework": "soc2",
             "control": "CC2.1",
+            "delivery_id": 1,
             "check": "LOG-04",
             "id": person.pk,
             "object_id": ids.get(model, 1),

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.certificate import (
-    _PRINTED,
     COLUMNS,
     ErasureFacts,
     certificate_pdf,
     certificate_text,
 )
+from audit.letters import PRINTED
 from tests.audit.pdf_text import pdf_text
 
 FACTS = ErasureFacts(
@@ -243,7 +243,7 @@ def test_a_certificate_with_plain_letters_does_not_explain_code_points() -> None
 
 def test_every_letter_that_is_printed_as_itself_is_in_the_fonts() -> None:
     """PDF/A refuses a letter without a glyph, so to be made at all is the proof."""
-    letters = [chr(code) for each in _PRINTED for code in each if chr(code).isprintable()]
+    letters = [chr(code) for each in PRINTED for code in each if chr(code).isprintable()]
 
     said = pdf_text(certificate_pdf(replace(FACTS, reason=" ".join(letters))))
 

@@ -25,8 +25,10 @@ from audit.project import catch_up_all
 from audit.query import NAMES
 from audit.seal import seal
 from audit.signer import make_key as make_signing_key
+from compliance.report_files import shown_name
 from compliance.snapshot import seal_snapshot
 from tests.audit.exporting import made
+from tests.compliance.reporting import made as made_report
 from tests.compliance.results import a_result
 from tests.conftest import chain, make_event
 
@@ -72,6 +74,10 @@ OPERATIONS = [
         "/api/v1/checks/{check}/items": ["get"],
         "/api/v1/snapshots": ["get"],
         "/api/v1/snapshots/{id}": ["get"],
+        "/api/v1/reports": ["get", "post"],
+        "/api/v1/reports/{id}": ["get"],
+        "/api/v1/reports/{id}/files/{name}": ["get"],
+        "/api/v1/reports/{id}/cancel": ["post"],
     }.items()
     for method in methods
 ]
@@ -122,6 +128,7 @@ class Fuzzed:
         seal(ledger)
         self.export = made(ledger, "ndjson")
         catch_up_all(ledger.id)
+        self.report = made_report(ledger, "json")
         self.snapshot = seal_snapshot(ledger, a_result(ledger=ledger.name), kind="posture")
         self.known = {
             "framework": "soc2",
@@ -167,6 +174,9 @@ class Fuzzed:
             known["id"] = self.export.id
         elif "/snapshots/" in address:
             known["id"] = str(self.snapshot.id)
+        elif "/reports/" in address:
+            known["id"] = self.report.id
+            known["name"] = shown_name(self.report, "json")
         named = {name: known[name] for name in re.findall(r"{(\w+)}", address)}
         return self.send(operation.Case(path_parameters=named, query=query))
 

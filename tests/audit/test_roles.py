@@ -671,6 +671,12 @@ RIGHTS: dict[str, dict[str, str]] = {
         "worker": "INSERT SELECT UPDATE",
         "read": "SELECT",
     },
+    "audit_signature": {
+        "web": "SELECT",
+        "worker": "SELECT id:INSERT ledger_id:INSERT note:UPDATE refusal:UPDATE settled_at:UPDATE "
+        "text:INSERT",
+        "read": "SELECT",
+    },
     "audit_standing": {"web": "SELECT", "worker": "SELECT", "read": "SELECT"},
     "audit_appendstat": {"web": "SELECT", "worker": "INSERT SELECT UPDATE", "read": "SELECT"},
     "audit_appendfailure": {"web": "SELECT", "worker": "INSERT SELECT UPDATE", "read": "SELECT"},
@@ -695,6 +701,54 @@ RIGHTS: dict[str, dict[str, str]] = {
             "read": "SELECT",
         }
         for table in ("decision", "statement")
+    },
+    "compliance_delivery": {
+        "web": "SELECT address:INSERT asked_by:INSERT asked_by:UPDATE attempts:UPDATE "
+        "kind:INSERT ledger_id:INSERT next_try_at:UPDATE note:UPDATE options:INSERT "
+        "position:INSERT report_id:INSERT schedule_id:INSERT state:UPDATE",
+        "worker": "INSERT SELECT UPDATE",
+        "read": "SELECT",
+    },
+    "compliance_report": {
+        "web": "SELECT asked_by:INSERT cancelled_by:UPDATE end_day:INSERT "
+        "environment:INSERT finished_at:UPDATE formats:INSERT framework:INSERT "
+        "ledger_id:INSERT note:UPDATE owner:INSERT reason:INSERT snapshot_id:INSERT "
+        "start_day:INSERT state:UPDATE via:INSERT",
+        "worker": "INSERT SELECT UPDATE",
+        "read": "SELECT",
+    },
+    "compliance_reportfile": {
+        "web": "SELECT",
+        "worker": "INSERT SELECT",
+        "read": "SELECT",
+    },
+    "compliance_sample": {
+        "web": "SELECT asked_by:INSERT check_id:INSERT concluded_at:UPDATE "
+        "concluded_by:UPDATE conclusion:UPDATE control:INSERT framework:INSERT "
+        "ledger_id:INSERT lens_id:INSERT number:INSERT seed:INSERT "
+        "snapshot_id:INSERT state:UPDATE uid:INSERT",
+        "worker": "INSERT SELECT UPDATE",
+        "read": "SELECT",
+    },
+    "compliance_sampleitem": {
+        "web": "SELECT file:UPDATE file_name:UPDATE file_sha256:UPDATE note:UPDATE "
+        "ticked_at:UPDATE ticked_by:UPDATE verdict:UPDATE",
+        "worker": "INSERT SELECT",
+        "read": "SELECT",
+    },
+    "compliance_schedule": {
+        "web": "INSERT SELECT UPDATE",
+        "worker": "SELECT",
+        "read": "changed_at:SELECT changed_by:SELECT counts_from:SELECT cron:SELECT "
+        "environment:SELECT formats:SELECT framework:SELECT id:SELECT is_on:SELECT "
+        "ledger_id:SELECT made_at:SELECT made_by:SELECT name:SELECT period:SELECT "
+        "recipients:SELECT removed_at:SELECT removed_by:SELECT uid:SELECT "
+        "zone:SELECT",
+    },
+    "compliance_slot": {
+        "web": "SELECT attempts:UPDATE next_try_at:UPDATE note:UPDATE state:UPDATE",
+        "worker": "INSERT SELECT UPDATE",
+        "read": "SELECT",
     },
 }
 
@@ -815,6 +869,11 @@ TRIGGERS: dict[str, set[str]] = {
     "compliance_review": _NEVER_DELETED,
     "compliance_finding": {"compliance_closed", *_NEVER_DELETED},
     "compliance_framework": _NEVER_DELETED,
+    "compliance_report": {"compliance_stays"},
+    "compliance_reportfile": {"compliance_stays"},
+    "compliance_sample": {"compliance_stays"},
+    "compliance_sampleitem": {"compliance_stays"},
+    "audit_signature": {"audit_stays"},
 }
 
 

@@ -400,6 +400,32 @@ def _ask_waiver(page: Page, url: str) -> None:
     page.locator("#approve").wait_for()
 
 
+def _make_schedule(page: Page, url: str) -> None:
+    """Fill the form of a schedule, two recipients, with runs over a change of the clock."""
+    page.goto(f"{url}/admin/compliance/schedule/new/")
+    page.fill("#name", f"board {uuid.uuid4().hex[:6]}")
+    page.fill("#zone", "Europe/Berlin")
+    page.fill("#recipient-0-address", "auditor@example.com")
+    page.get_by_role("button", name="More recipients").click()
+    page.get_by_role("button", name="Check the next runs").click()
+    page.locator("#runs").wait_for()
+
+
+def _refused_schedule(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/compliance/schedule/new/")
+    page.fill("#name", "never")
+    page.select_option("#preset", "own")
+    page.fill("#cron", "0 6 31 2 *")
+    page.get_by_role("button", name="Make the schedule").click()
+    page.locator(".obs-error").first.wait_for()
+
+
+def _made_schedule(page: Page, url: str) -> None:
+    _make_schedule(page, url)
+    page.get_by_role("button", name="Make the schedule").click()
+    page.locator("#next").wait_for()
+
+
 PAGES = [
     View(name="login", path="/admin/login/", is_public=True),
     View(name="login-refused", act=_refused_log_in, is_public=True),
@@ -474,12 +500,17 @@ PAGES = [
     View(name="control", act=_open_control, on_paper=True),
     View(name="check", act=_open_check, on_paper=True),
     View(name="item", act=_open_item, on_paper=True),
+    View(name="reports", path="/admin/compliance/report/", on_paper=True),
+    View(name="report-ask", path="/admin/compliance/report/new/"),
+    View(name="report-bad", path="/admin/compliance/report/?show=some&colour=red"),
     View(name="snapshots", path="/admin/compliance/snapshot/", on_paper=True),
     View(
         name="snapshot",
         act=_open_first("/admin/compliance/snapshot/", "#snapshots"),
         on_paper=True,
     ),
+    View(name="samples", path="/admin/compliance/sample/?show=all"),
+    View(name="sample", act=_open_first("/admin/compliance/sample/?show=all", "#rows")),
     View(name="statements", path="/admin/compliance/statement/?show=all", on_paper=True),
     View(name="statement-prepare", path="/admin/compliance/statement/new/"),
     View(name="approvals", path="/admin/compliance/decision/"),
@@ -492,6 +523,10 @@ PAGES = [
     View(name="ending", path="/admin/compliance/decision/ending/"),
     View(name="nil-returns", path="/admin/compliance/nilreturn/"),
     View(name="nil-return-sign", path="/admin/compliance/nilreturn/new/"),
+    View(name="schedule-check", act=_make_schedule),
+    View(name="schedule-refused", act=_refused_schedule, status=400),
+    View(name="schedule-made", act=_made_schedule),
+    View(name="schedules", path="/admin/compliance/schedule/", on_paper=True),
     View(name="reviews", path="/admin/compliance/review/"),
     View(name="review-record", path="/admin/compliance/review/new/"),
     View(name="findings", path="/admin/compliance/finding/?show=all", on_paper=True),

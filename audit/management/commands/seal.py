@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -21,6 +21,7 @@ from audit.ledger.note import sign_note
 from audit.manifests import sign_waiting_manifests, unsigned_ledgers
 from audit.models import Ledger
 from audit.seal import grown_ledgers, say_why_not, seal
+from audit.signatures import ledgers_with_waiting_texts, sign_waiting_texts
 from audit.signer import signers_of
 from audit.sinks import Holder, Sink
 from audit.sinks.configured import sinks_from_settings
@@ -28,6 +29,7 @@ from audit.sinks.configured import sinks_from_settings
 log = structlog.get_logger(__name__)
 
 _LOOK_SECONDS = 0.1  # between two looks for what has grown
+_AGAIN_SECONDS = 0.5  # between two looks at the texts of one ledger
 _RETRY_SECONDS = 5.0  # after something kept a ledger from being signed
 _LONGEST_REST = 5.0  # while the database is away
 
@@ -61,6 +63,7 @@ class Command(BaseCommand):
             try:
                 sealed = seal(ledger)
                 _sign_manifests(ledger)
+                sign_waiting_texts(ledger, _signing(ledger))
             except AuditError as problem:
                 failed += 1
                 self.stderr.write(f"{ledger.name}: not sealed: {problem}")
@@ -111,6 +114,7 @@ class _Turns:
         self._has_begun = False
         self._due: dict[int, float] = {}
         self._manifests_due: dict[int, float] = {}
+        self._texts_due: dict[int, float] = {}
 
     def anchor_names(self) -> list[str]:
         """Return the names under which audit_anchor tells how each sink and witness does."""
@@ -119,7 +123,7 @@ class _Turns:
         return [*names, *(f"witness:{each.name}" for each in witnesses)]
 
     def take(self) -> None:
-        """Seal every ledger that has grown and whose time has come; sign manifests of bundles."""
+        """Seal every ledger that has grown and whose time has come; sign what else waits."""
         self._seal()
         if self._witnesses is not None:
             self._witnesses.collect_late()
@@ -132,6 +136,20 @@ class _Turns:
             except AuditError as problem:
                 log.warning("seal.no_manifest", ledger=ledger.name, error=str(problem))
                 self._manifests_due[ledger.id] = now + _RETRY_SECONDS
+        self._sign_texts()
+
+    def _sign_texts(self) -> None:
+        """Sign the manifests of reports; one whose head is not sealed yet comes again."""
+        for ledger in ledgers_with_waiting_texts():
+            now = time.monotonic()
+            if now < self._texts_due.get(ledger.id, 0.0):
+                continue
+            self._texts_due[ledger.id] = now + _AGAIN_SECONDS
+            try:
+                sign_waiting_texts(ledger, _signing(ledger))
+            except AuditError as problem:
+                log.warning("seal.no_signature", ledger=ledger.name, error=str(problem))
+                self._texts_due[ledger.id] = now + _RETRY_SECONDS
 
     def _seal(self) -> None:
         # At the start every ledger: one that was restored and does not grow shows all the same.
@@ -170,7 +188,9 @@ class _Turns:
 
 def _sign_manifests(ledger: Ledger) -> None:
     """Sign the manifests of bundles that wait for this ledger."""
-    sign_waiting_manifests(
-        ledger,
-        lambda text: sign_note(text, signers=signers_of(ledger.name, origin=ledger.origin)),
-    )
+    sign_waiting_manifests(ledger, _signing(ledger))
+
+
+def _signing(ledger: Ledger) -> Callable[[str], bytes]:
+    """Return what signs a text with the ledger's keys."""
+    return lambda text: sign_note(text, signers=signers_of(ledger.name, origin=ledger.origin))

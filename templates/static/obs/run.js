@@ -15,7 +15,7 @@
 
     function put(id, text) {
         const element = document.getElementById(id);
-        if (element.textContent !== text) element.textContent = text;
+        if (element && element.textContent !== text) element.textContent = text;
     }
 
     function show(reach) {
@@ -23,6 +23,7 @@
             bar.value = reach.percent;
             put("run-percent", `${reach.percent} %`);
         }
+        if (reach.stage !== undefined) put("run-stage", reach.stage);
         put("run-checked", figures.format(reach.checked));
         const rate = reach.rate ? `${figures.format(reach.rate)} a second` : "";
         put("run-rate", rate + (reach.left === null ? "" : `, ${duration(reach.left)} left`));

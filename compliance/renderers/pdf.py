@@ -1,0 +1,270 @@
+"""Write a report as a PDF: A4, tagged, PDF/A-2a and PDF/UA-1. Pure: the same content, same bytes.
+
+The typesetter uses its own fonts and no clock; the file's time of making is the content's time of
+issue. What people typed reaches it as data, never as markup: report.typ and look.typ read a tree of
+plain values. Letters that its fonts lack stand as code points (audit/letters.py).
+
+At most fitting.CELLS cells of tables are printed, so that the memory needed has a bound: about
+400 MB and some seconds. Where the words come from: document.py. One page: executive.py.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any, Final, assert_never
+
+import typst
+
+from audit.letters import printed, printed_line
+from compliance.renderers.blocks import (
+    Block,
+    Chart,
+    Code,
+    Document,
+    Fact,
+    Facts,
+    Figure,
+    Figures,
+    Heading,
+    Notice,
+    Paragraph,
+    Section,
+    Table,
+)
+from compliance.renderers.document import document_of
+from compliance.renderers.fitting import breakable, column_widths, within_cells
+from compliance.renderers.marks import mark_of
+from compliance.renderers.outline import outlined
+from compliance.report_content import ReportContent
+
+STANDARDS: Final = ("a-2a", "ua-1")
+"""What each PDF keeps to; the typesetter refuses to write one that does not."""
+PORTRAIT: Final = 470.5
+"""Width of the text of a page upright, in points: 210 mm less two margins of 22 mm."""
+LANDSCAPE: Final = 717.0
+SIZE: Final = 8.4
+"""Of the text in tables, in points; look.typ sets the same."""
+GAP: Final = 8.0
+"""Between two columns."""
+
+_HERE: Final = Path(__file__).parent
+_TEMPLATE: Final = _HERE / "report.typ"
+_DEEPEST: Final = 60  # headings of levels 1 and 2 that the table of contents holds
+_NAME: Final = 128.0  # of the names of facts, in points
+_TALL: Final = 24  # lines of a row that may break over two pages
+_TOGETHER: Final = 14  # lines of a table that is kept on one page
+_INTRODUCED: Final = frozenset({"table", "facts", "chart", "code"})
+_INTRODUCTION: Final = 400  # letters of a paragraph that stays with what it introduces
+_VIEW: Final = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
+_WIDEST: Final = 620.0  # of a chart, in points
+_HIGHEST: Final = {PORTRAIT: 620.0, LANDSCAPE: 330.0}  # with the section's head above it
+
+
+def render_pdf(content: ReportContent) -> bytes:
+    """Return the whole report as PDF/A-2a and PDF/UA-1. Takes some seconds for 200 pages."""
+    return set_pdf(document_of(content))
+
+
+def set_pdf(document: Document) -> bytes:
+    """Return a document as a PDF; `issued_at` is its time of making."""
+    fitted = within_cells(outlined(document))
+    told = for_print(fitted) | {"depth": _depth(fitted)}
+    return typeset(_TEMPLATE, told, issued_at=document.issued_at)
+
+
+def typeset(template: Path, told: dict[str, Any], *, issued_at: str) -> bytes:
+    """Return what a template of this folder makes of plain values in `sys.inputs.report`."""
+    return typst.compile(
+        template,
+        sys_inputs={"report": json.dumps(told)},
+        root=_HERE,
+        ignore_system_fonts=True,
+        pdf_standards=list(STANDARDS),
+        timestamp=int(datetime.fromisoformat(issued_at).timestamp()),
+    )
+
+
+def for_print(document: Document) -> dict[str, Any]:
+    """Return a document as the plain values that look.typ reads, every text made printable.
+
+    Sections stand in groups of one direction of the paper.
+    """
+    return {
+        "title": printed(document.title),
+        "subtitle": printed(document.subtitle),
+        "issuer": printed(document.issuer),
+        "running": printed(document.running),
+        "disclaimer": printed(document.disclaimer),
+        "facts": _facts(document.facts, PORTRAIT),
+        "figures": _figures(document.figures),
+        "groups": [
+            {"wide": is_wide, "sections": [_section(each) for each in run]}
+            for is_wide, run in groupby(document.sections, key=lambda each: each.is_wide)
+        ],
+    }
+
+
+def _depth(document: Document) -> int:
+    """Return how many levels the table of contents shows: two where they fit two pages."""
+    headings = len(document.sections) + sum(
+        isinstance(block, Heading) and block.level == 2
+        for section in document.sections
+        for block in section.blocks
+    )
+    return 2 if headings <= _DEEPEST else 1
+
+
+def _section(section: Section) -> dict[str, Any]:
+    room = LANDSCAPE if section.is_wide else PORTRAIT
+    return {
+        "id": section.id,
+        "title": printed(section.title),
+        "blocks": _kept_together([block_for_print(each, room) for each in section.blocks]),
+    }
+
+
+def _kept_together(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mark short paragraphs that introduce what follows, so that no page ends with one."""
+    for at, (block, following) in enumerate(pairwise(blocks)):
+        if block["kind"] == "paragraph" and len(block["text"]) <= _INTRODUCTION:
+            begins = at == 0 and following["kind"] == "heading"
+            block["sticky"] = begins or following["kind"] in _INTRODUCED
+    return blocks
+
+
+def block_for_print(block: Block, room: float) -> dict[str, Any]:
+    """Return one block as plain values for a text of this width in points; `kind` names it."""
+    match block:
+        case Paragraph():
+            told = {"text": _line(block.text), "small": block.is_small, "sticky": False}
+            return {"kind": "paragraph"} | told
+        case Notice():
+            told = {"tone": block.tone, "word": printed(block.word), "text": _line(block.text)}
+            return {"kind": "notice"} | told
+        case Facts():
+            return {"kind": "facts", "facts": _facts(block.facts, room)}
+        case Table():
+            return {"kind": "table"} | _table(block, room)
+        case Chart():
+            return {"kind": "chart"} | _chart(block, room)
+        case Code():
+            lines = [_code_line(each, room) for each in block.lines]
+            return {"kind": "code", "lines": lines}
+        case Figures():
+            return {"kind": "figures", "figures": _figures(block.figures)}
+        case Heading():
+            return {"kind": "heading", "text": _line(block.text), "level": block.level}
+        case _:
+            assert_never(block)
+
+
+def _line(text: str) -> str:
+    return breakable(printed(text), room=PORTRAIT * 0.9, size=10)
+
+
+def _code_line(line: str, room: float) -> str:
+    shown = printed_line(line)
+    return breakable(shown, room=room * 0.9, size=10, is_code=True)
+
+
+def _facts(facts: Sequence[Fact], room: float) -> list[dict[str, Any]]:
+    width = room - _NAME - 12
+    return [
+        {
+            "name": breakable(printed(each.name), room=_NAME, size=9.5),
+            "value": breakable(printed(each.value), room=width, size=9.5, is_code=each.is_code),
+            "code": each.is_code,
+        }
+        for each in facts
+    ]
+
+
+def _figures(figures: Sequence[Figure]) -> list[dict[str, str]]:
+    return [
+        {"name": printed(each.name), "value": printed(each.value), "note": printed(each.note)}
+        for each in figures
+    ]
+
+
+def _chart(chart: Chart, room: float) -> dict[str, Any]:
+    """Return a chart as wide as the text, narrower where it would be too tall for a page.
+
+    One without a title has no words below it either: both are its alternative text alone.
+    """
+    view = _VIEW.search(chart.svg)
+    assert view is not None, "svg.drawing writes a viewBox that begins at 0 0"
+    width, height = float(view[1]), float(view[2])
+    return {
+        "title": printed(chart.title),
+        "svg": chart.svg,
+        "text": printed(chart.text),
+        "caption": bool(chart.title),
+        "width": min(room, _WIDEST, _HIGHEST[room] * width / height),
+    }
+
+
+def _table(table: Table, room: float) -> dict[str, Any]:
+    """Return a table: its cells in one list, row by row, and where it may break."""
+    safe = _safe(table)
+    widths = column_widths(safe, room=room, size=SIZE, gap=GAP)
+    columns = list(zip(safe.columns, widths, strict=True))
+    cells: list[Any] = []
+    tall, lines_in_all = [], 0.0
+    for at, row in enumerate(safe.rows):
+        shown = [
+            breakable(cell, room=width - 1, size=SIZE, is_code=column.look == "code")
+            for cell, (column, width) in zip(row, columns, strict=True)
+        ]
+        lines = max(map(_lines_of(widths), range(len(shown)), shown))
+        lines_in_all += max(lines, 1.0)
+        if lines > _TALL:
+            tall.append(at)
+        cells += [
+            _state(cell) if column.look == "state" else cell
+            for cell, (column, _) in zip(shown, columns, strict=True)
+        ]
+    return {
+        "title": safe.title,
+        "columns": [
+            {
+                "title": breakable(column.title, room=width - 1, size=SIZE),
+                "width": round(width, 1),
+                "look": column.look,
+            }
+            for column, width in columns
+        ],
+        "cells": cells,
+        "tall": tall,
+        "whole": lines_in_all <= _TOGETHER,
+        "empty": printed(table.empty),
+        "more": printed(table.more),
+    }
+
+
+def _safe(table: Table) -> Table:
+    """Return the table with every text printable."""
+    return Table(
+        title=printed(table.title),
+        columns=tuple(replace(each, title=printed(each.title)) for each in table.columns),
+        rows=tuple(tuple(map(printed, row)) for row in table.rows),
+    )
+
+
+def _lines_of(widths: Sequence[float]) -> Callable[[int, str], float]:
+    """Return what estimates the lines that a cell takes in its column."""
+
+    def lines(at: int, text: str) -> float:
+        return len(text) * SIZE * 0.55 / widths[at]
+
+    return lines
+
+
+def _state(cell: str) -> list[str]:
+    mark = mark_of(cell)
+    return [mark.sign, mark.word, mark.tone or ""]
