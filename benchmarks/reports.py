@@ -10,11 +10,15 @@ the same result, then both again, which must give the same SHA-256.
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
+from uuid import UUID
 
 import psycopg
 
@@ -26,6 +30,7 @@ from benchmarks.figures import Findings, arguments, report, say
 from benchmarks.ground import database
 
 LEDGER = "bench"
+AGENT = "bench-agent"
 MOST_SECONDS = 60
 MOST_MEGABYTES = 500
 TARGET_ENTRIES = 1_000_000
@@ -50,12 +55,15 @@ def measure(events: int, deviations: int) -> Findings:
     )
     with database() as address, psycopg.connect(address, autocommit=True) as connection:
         from audit.ledgers import open_ledger
-        from audit.project import catch_up_all
+        from audit.project import catch_up
+        from compliance.tally import Tallies
 
         ledger = open_ledger(LEDGER)
         _fill(connection, ledger.id, events, deviations)
         say("counting")
-        catch_up_all(ledger.id)
+        tallies = Tallies()
+        while catch_up(ledger.id, tallies):
+            pass
         connection.execute("VACUUM ANALYZE audit_entry")
         with tempfile.TemporaryDirectory(prefix="obs-bench-") as folder:
             _measure(found, Path(folder), events)
@@ -63,36 +71,71 @@ def measure(events: int, deviations: int) -> Findings:
 
 
 def _fill(connection: psycopg.Connection, ledger_id: int, events: int, deviations: int) -> None:
+    """Put in an agent that is registered, its ordinary work, and calls that nobody approved."""
     from audit.append import append_pending
 
     say(f"filling {events:,} entries")
-    left = deviations
+    owner = {"actor": {"type": "human", "id": "olga"}, "target": {"type": "agent", "id": AGENT}}
+    registered = _event("agent.registered", "agent_lifecycle", **owner)
+    first = _posts(registered, [1])
+    seed.put(connection, ledger_id, first, source=seed.GOVERNED)
+    append_pending(ledger_id)
+    work = _event("task.completed", "action", target={"type": "task", "id": "bench"})
+    call = _event(
+        "tool.invoke",
+        "tool_call",
+        target={"type": "tool", "id": "pay"},
+        tool={"name": "pay", "risk": "high", "arguments_hash": "a" * 64},
+    )
+    numbers = itertools.count(2)
     for start in range(0, events, _CHUNK):
         count = min(_CHUNK, events - start)
-        bad = left if start + count >= events else deviations * count // events
-        left -= bad
-        seed.put(connection, ledger_id, sample.live_posts(count - bad, batch=_BATCH))
-        seed.put(connection, ledger_id, sample.posts([_unapproved()], events=bad, batch=_BATCH))
-        append_pending(ledger_id)
+        bad = deviations * (start + count) // events - deviations * start // events
+        seed.put(connection, ledger_id, _posts(work, itertools.islice(numbers, count - bad)))
+        seed.put(connection, ledger_id, _posts(call, itertools.islice(numbers, bad)))
+        while append_pending(ledger_id):
+            pass
 
 
-def _unapproved() -> sample.Template:
-    """Return a call of a risky tool that nobody approved, as the inbox holds it."""
+def _event(action: str, category: str, **blocks: object) -> bytes:
+    """Return an event of the agent as the inbox holds it, its id, number and time to be put in."""
     event = {
         "id": "00000000-0000-4000-8000-000000000000",
-        "occurred_at": format_time(datetime.now(UTC)),
-        "category": "tool_call",
-        "action": "tool.invoke",
+        "client_seq": 0,
+        "occurred_at": "2026-01-01T00:00:00.000000Z",
+        "category": category,
+        "action": action,
         "outcome": "success",
-        "agent": {"id": "bench-agent", "name": "Bench", "version": "1.0"},
-        "actor": {"type": "agent", "id": "bench-agent"},
-        "target": {"type": "tool", "id": "pay"},
-        "tool": {"name": "pay", "risk": "high", "arguments_hash": "a" * 64},
-        "decision": {"approval_id": "never-given", "requested_by": "bench-agent"},
+        "agent": {
+            "id": AGENT,
+            "name": "Bench",
+            "version": "1.0",
+            "instance_id": "bench-1",
+            "owner": "olga",
+        },
+        "actor": {"type": "agent", "id": AGENT},
+        "run": {"id": "bench-run"},
     }
-    canonical = parse_event(json.dumps(event).encode(), default_id=None).canonical
-    before, _, after = canonical.partition(b"00000000-0000-4000-8000-000000000000")
-    return sample.Template(before=before, after=after)
+    return parse_event(json.dumps(event | blocks).encode(), default_id=None).canonical
+
+
+def _posts(template: bytes, numbers: Iterable[int]) -> Iterator[sample.Post]:
+    """Yield inbox rows of this event, one for each number of the instance, as sent now."""
+    reading = iter(numbers)
+    while some := list(itertools.islice(reading, _BATCH)):
+        now = format_time(datetime.now(UTC)).encode()
+        ids = sample.fresh_ids(len(some))
+        lines = [
+            template.replace(b"00000000-0000-4000-8000-000000000000", each)
+            .replace(b'"client_seq":0', b'"client_seq":%d' % number)
+            .replace(b"2026-01-01T00:00:00.000000Z", now)
+            for each, number in zip(ids, some, strict=True)
+        ]
+        yield sample.Post(
+            event_ids=[UUID(each.decode()) for each in ids],
+            digests=b"".join(sha256(line).digest() for line in lines),
+            events=b"\n".join(lines),
+        )
 
 
 def _measure(found: Findings, folder: Path, events: int) -> None:

@@ -13,13 +13,22 @@ from benchmarks.sample import Post
 SOURCE = b'{"key":"benchkey","scope":"events","via":"api"}'
 """What the records of these entries say of their sender; canonical."""
 
+GOVERNED = b'{"key":"benchkey","scope":"governance","via":"api"}'
+"""The same of a key that may speak for people."""
+
 _PUT = """
 INSERT INTO audit_inbox (ledger_id, received_at, count, event_ids, digests, source, events)
 VALUES (%s, %s, %s, %s, %s, %s, %s)
 """
 
 
-def put(connection: psycopg.Connection, ledger_id: int, posts: Iterable[Post]) -> int:
+def put(
+    connection: psycopg.Connection,
+    ledger_id: int,
+    posts: Iterable[Post],
+    *,
+    source: bytes = SOURCE,
+) -> int:
     """Insert inbox rows as `audit.receive` would; return how many events they hold."""
     events = 0
     with psycopg.Cursor(connection) as cursor:
@@ -32,7 +41,7 @@ def put(connection: psycopg.Connection, ledger_id: int, posts: Iterable[Post]) -
                     len(one.event_ids),
                     one.event_ids,
                     one.digests,
-                    SOURCE,
+                    source,
                     one.events,
                 ),
             )
