@@ -19,8 +19,8 @@ demo: $(VENV)/made ## start everything with demo data and print address, user, p
 run: $(VENV)/made ## the same without demo data
 	@$(RUN) manage.py up
 
-test: $(VENV)/made ## run the tests, in two halves side by side
-	@$(RUN) -m pytest tests/audit & half=$$!; $(RUN) -m pytest --ignore=tests/audit; other=$$?; wait $$half && exit $$other
+test: $(VENV)/made ## run the tests, in three parts side by side
+	@$(RUN) -m pytest tests/audit & a=$$!; $(RUN) -m pytest tests/compliance & b=$$!; $(RUN) -m pytest --ignore=tests/audit --ignore=tests/compliance; c=$$?; wait $$a; a=$$?; wait $$b; exit $$(($$a | $$? | c))
 
 check: $(VENV)/made ## all that CI checks: style, types, imports, migrations, tests
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy . && $(VENV)/bin/lint-imports && $(MAKE) --no-print-directory test

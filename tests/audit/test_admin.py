@@ -38,6 +38,7 @@ from tests.audit.legal import hold
 from tests.compliance.people.crawled import people_rows
 from tests.compliance.reporting import ask as ask_for_a_report
 from tests.compliance.results import a_result
+from tests.compliance.scheduling import scheduled
 from tests.conftest import chain, entries, make_event, post
 
 ENTRIES = "/admin/audit/entry/"
@@ -211,6 +212,22 @@ EXPECTED: dict[str, tuple[str, str, str, str, str]] = {
     "compliance_score_framework": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "compliance_score_item": ("302 302", "403 403", "404 405", "404 405", "404 405"),
     "compliance_score_items": ("302 302", "403 403", "404 405", "404 405", "404 405"),
+    "compliance_sample_again": ("302 302", "403 403", "405 404", "405 404", "405 404"),
+    "compliance_sample_change": ("302 302", "403 403", "404 405", "404 405", "404 405"),
+    "compliance_sample_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_sample_conclude": ("302 302", "403 403", "405 404", "405 404", "405 404"),
+    "compliance_sample_file": ("302 302", "403 403", "404 405", "404 405", "404 405"),
+    "compliance_sample_new": ("302 302", "403 403", "404 404", "404 404", "404 404"),
+    "compliance_sample_tick": ("302 302", "403 403", "405 404", "405 404", "405 404"),
+    "compliance_schedule_again": ("302 302", "403 403", "403 403", "405 409", "405 409"),
+    "compliance_schedule_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_schedule_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "compliance_schedule_edit": ("302 302", "403 403", "403 403", "200 200", "200 200"),
+    "compliance_schedule_new": ("302 302", "403 403", "403 403", "200 200", "200 200"),
+    "compliance_schedule_pause": ("302 302", "403 403", "403 403", "405 302", "405 409"),
+    "compliance_schedule_remove": ("302 302", "403 403", "403 403", "405 302", "405 302"),
+    "compliance_schedule_resume": ("302 302", "403 403", "403 403", "405 302", "405 409"),
+    "compliance_schedule_test": ("302 302", "403 403", "403 403", "405 404", "405 404"),
     "compliance_snapshot_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "compliance_snapshot_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "compliance_snapshot_result": ("302 302", "403 403", "200 405", "200 405", "200 405"),
@@ -307,6 +324,7 @@ def addresses() -> dict[str, str]:
         **people_rows(ledger),
         "destination": make_some_destination(ledger).id,
         "report": ask_for_a_report(ledger, "json").id,
+        "schedule": scheduled(ledger).id,
         "snapshot": seal_snapshot(ledger, a_result(ledger=ledger.name), kind="period").id,
     }
     found = {}
@@ -325,6 +343,7 @@ def addresses() -> dict[str, str]:
             "framework": "soc2",
             "control": "CC2.1",
             "delivery_id": 1,
+            "position": 1,
             "check": "LOG-04",
             "id": person.pk,
             "object_id": ids.get(model, 1),

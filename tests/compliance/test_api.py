@@ -327,7 +327,7 @@ def sealed(ledger: Ledger, count: int, **fields: Any) -> list[str]:
     """Seal so many results of a period that is over; return their ids, the newest first."""
     made = [
         seal_snapshot(
-            ledger, a_result(ledger=ledger.name, head_seq=n, as_of=OVER, **fields), kind="period"
+            ledger, a_result(ledger=ledger.name, backfilled=n, as_of=OVER, **fields), kind="period"
         )
         for n in range(count)
     ]
