@@ -77,9 +77,13 @@ class Timer:
             # Most slots never wait for anything.
             if slot in dues:
                 del dues[slot]
-        elif dues.get(slot) != due:
+        else:
+            before = dues.get(slot)
             dues[slot] = due
-            heappush(self._heap, (due, lens, slot))
+            # What is put off already stands in the heap, too early: `take` puts it where it is due
+            # by then. A busy series puts its end off with every entry.
+            if before is None or due < before:
+                heappush(self._heap, (due, lens, slot))
 
     def due(self, lens: str, slot: str) -> int | None:
         """Return when a slot is due, us."""
@@ -95,9 +99,12 @@ class Timer:
         heap = self._heap
         while heap and heap[0][0] < clock:
             due, lens, slot = heappop(heap)
-            if self.dues[lens].get(slot) == due:
+            waits_until = self.dues[lens].get(slot)
+            if waits_until == due:
                 del self.dues[lens][slot]
                 return due, lens, slot
+            if waits_until is not None and waits_until > due:
+                heappush(heap, (waits_until, lens, slot))
         if len(heap) > self._most:
             self._heap = [
                 (due, lens, slot) for lens, dues in self.dues.items() for slot, due in dues.items()

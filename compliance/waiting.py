@@ -38,6 +38,29 @@ WITH ends AS (
       AND state = 'approved'
       AND kind IN ('waiver', 'scope')
       AND expires_on BETWEEN %(now)s AND %(until)s
+),
+not_made AS (
+    SELECT
+    FROM compliance_slot AS slot
+    JOIN compliance_schedule AS schedule
+      ON schedule.ledger_id = slot.ledger_id AND schedule.id = slot.schedule_id
+    WHERE slot.ledger_id = %(ledger)s
+      AND slot.state = 'failed'
+      AND schedule.removed_at IS NULL
+      AND NOT EXISTS (
+          SELECT FROM compliance_slot AS later
+          WHERE later.ledger_id = slot.ledger_id
+            AND later.schedule_id = slot.schedule_id
+            AND later.due_at > slot.due_at
+            AND later.state = 'done'
+      )
+),
+not_sent AS (
+    SELECT
+    FROM compliance_delivery
+    WHERE ledger_id = %(ledger)s
+      AND state = 'failed'
+      AND asked_at > clock_timestamp() - make_interval(days => %(shown_days)s)
 )
 SELECT
     (SELECT count(*) FROM (
@@ -52,29 +75,8 @@ SELECT
         SELECT FROM compliance_finding
         WHERE ledger_id = %(ledger)s AND state = 'open' AND due < %(now)s LIMIT %(most)s
     ) AS late),
-    (SELECT count(*) FROM (
-        SELECT FROM compliance_slot AS slot
-        JOIN compliance_schedule AS schedule
-            ON schedule.ledger_id = slot.ledger_id AND schedule.id = slot.schedule_id
-        WHERE slot.ledger_id = %(ledger)s
-          AND slot.state = 'failed'
-          AND schedule.removed_at IS NULL
-          AND NOT EXISTS (
-              SELECT FROM compliance_slot AS later
-              WHERE later.ledger_id = slot.ledger_id
-                AND later.schedule_id = slot.schedule_id
-                AND later.due_at > slot.due_at
-                AND later.state = 'done'
-          )
-        LIMIT %(most)s
-    ) AS not_made),
-    (SELECT count(*) FROM (
-        SELECT FROM compliance_delivery AS delivery
-        WHERE delivery.ledger_id = %(ledger)s
-          AND delivery.state = 'failed'
-          AND delivery.asked_at > clock_timestamp() - make_interval(days => %(shown_days)s)
-        LIMIT %(most)s
-    ) AS not_sent),
+    (SELECT count(*) FROM (SELECT FROM not_made LIMIT %(most)s) AS failed),
+    (SELECT count(*) FROM (SELECT FROM not_sent LIMIT %(most)s) AS unsent),
     (SELECT count(*) FROM (SELECT FROM ends LIMIT %(most)s) AS ending),
     (SELECT min(expires_on) FROM ends)
 """

@@ -232,21 +232,23 @@ class Candidates:
             return self._taken(in_time, book, use)
         return SERVED
 
-    def serving(self, known: Known) -> Callable[[Entry, Book], bool] | None:
+    def serving(self, known: Known) -> Callable[[Entry, Book], bool | None] | None:
         """Return what tells whether anything serves an event of this shape.
 
-        None where more than that is to be told or done: then it is for `serve`.
+        None where more than that is to be told or done; what is returned says None where it may
+        have been voided: then it is for `serve`.
         """
-        if not self._is_simple or self._voids is not None:
+        if not self._is_simple:
             return None
         look_under = self.join.looking(known)
+        may_be_void = self._voids is not None
 
-        def serves(event: Entry, book: Book) -> bool:
+        def serves(event: Entry, book: Book) -> bool | None:
             at = event.at
             for name in look_under(event):
                 for kept in book.get(name) or ():
                     if kept["at"] <= at:
-                        return True
+                        return None if may_be_void and book.get(LAST_VOID) is not None else True
             return False
 
         return serves

@@ -176,16 +176,18 @@ class Prior:
             return None
         is_of_it, ask = population.holds, serves
         says_less = replace(unserved, why=_SAYS_LESS.why)
+        judge = self._judge
+
+        def asked(entry: Entry, book: Book) -> Failing | bool:
+            is_served = ask(entry, book)
+            if is_served is None:
+                return judge(entry, book, ALWAYS.holds, unserved)
+            return is_served or unserved
 
         def judged(entry: Entry, book: Book) -> Failing | bool:
             if not is_of_it(entry):
                 return False
-            if not says_enough(entry, entry):
-                return says_less
-            return ask(entry, book) or unserved
-
-        def asked(entry: Entry, book: Book) -> Failing | bool:
-            return ask(entry, book) or unserved
+            return asked(entry, book) if says_enough(entry, entry) else says_less
 
         is_all = population is ALWAYS and says_enough is ALWAYS.holds
         return asked if is_all else judged
