@@ -5,7 +5,7 @@ items.csv is written while it is read, so its memory does not grow with it.
 Runs as a person runs it: `manage.py writereport`, first the content and its items, then the PDF of
 the same result, then both again, which must give the same SHA-256.
 
-    OBS_SAMPLES=<folder> python -m benchmarks.reports --events 1000000 --deviations 10000
+    python -m benchmarks.reports --events 1000000 --deviations 10000
 """
 
 from __future__ import annotations
@@ -14,28 +14,21 @@ import itertools
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
-from uuid import UUID
 
 import psycopg
 
-from audit.ledger.record import format_time
-from audit.parse import parse_event
-from benchmarks import sample, seed
+from benchmarks import ordinary, seed
 from benchmarks.bundle import Ended, run_command
 from benchmarks.figures import Findings, arguments, report, say
 from benchmarks.ground import database
 
 LEDGER = "bench"
-AGENT = "bench-agent"
 MOST_SECONDS = 60
 MOST_MEGABYTES = 500
 TARGET_ENTRIES = 1_000_000
 _CHUNK = 50_000
-_BATCH = 100
 
 
 def main() -> None:
@@ -75,13 +68,9 @@ def _fill(connection: psycopg.Connection, ledger_id: int, events: int, deviation
     from audit.append import append_pending
 
     say(f"filling {events:,} entries")
-    owner = {"actor": {"type": "human", "id": "olga"}, "target": {"type": "agent", "id": AGENT}}
-    registered = _event("agent.registered", "agent_lifecycle", **owner)
-    first = _posts(registered, [1])
-    seed.put(connection, ledger_id, first, source=seed.GOVERNED)
+    seed.put(connection, ledger_id, ordinary.registered(), source=seed.GOVERNED)
     append_pending(ledger_id)
-    work = _event("task.completed", "action", target={"type": "task", "id": "bench"})
-    call = _event(
+    call = ordinary.event(
         "tool.invoke",
         "tool_call",
         target={"type": "tool", "id": "pay"},
@@ -91,51 +80,11 @@ def _fill(connection: psycopg.Connection, ledger_id: int, events: int, deviation
     for start in range(0, events, _CHUNK):
         count = min(_CHUNK, events - start)
         bad = deviations * (start + count) // events - deviations * start // events
-        seed.put(connection, ledger_id, _posts(work, itertools.islice(numbers, count - bad)))
-        seed.put(connection, ledger_id, _posts(call, itertools.islice(numbers, bad)))
+        for told, some in ((ordinary.WORK, count - bad), (call, bad)):
+            posts = ordinary.posts(told, itertools.islice(numbers, some))
+            seed.put(connection, ledger_id, posts)
         while append_pending(ledger_id):
             pass
-
-
-def _event(action: str, category: str, **blocks: object) -> bytes:
-    """Return an event of the agent as the inbox holds it, its id, number and time to be put in."""
-    event = {
-        "id": "00000000-0000-4000-8000-000000000000",
-        "client_seq": 0,
-        "occurred_at": "2026-01-01T00:00:00.000000Z",
-        "category": category,
-        "action": action,
-        "outcome": "success",
-        "agent": {
-            "id": AGENT,
-            "name": "Bench",
-            "version": "1.0",
-            "instance_id": "bench-1",
-            "owner": "olga",
-        },
-        "actor": {"type": "agent", "id": AGENT},
-        "run": {"id": "bench-run"},
-    }
-    return parse_event(json.dumps(event | blocks).encode(), default_id=None).canonical
-
-
-def _posts(template: bytes, numbers: Iterable[int]) -> Iterator[sample.Post]:
-    """Yield inbox rows of this event, one for each number of the instance, as sent now."""
-    reading = iter(numbers)
-    while some := list(itertools.islice(reading, _BATCH)):
-        now = format_time(datetime.now(UTC)).encode()
-        ids = sample.fresh_ids(len(some))
-        lines = [
-            template.replace(b"00000000-0000-4000-8000-000000000000", each)
-            .replace(b'"client_seq":0', b'"client_seq":%d' % number)
-            .replace(b"2026-01-01T00:00:00.000000Z", now)
-            for each, number in zip(ids, some, strict=True)
-        ]
-        yield sample.Post(
-            event_ids=[UUID(each.decode()) for each in ids],
-            digests=b"".join(sha256(line).digest() for line in lines),
-            events=b"\n".join(lines),
-        )
 
 
 def _measure(found: Findings, folder: Path, events: int) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks import sample, seed
+from benchmarks import ordinary, sample, seed
 from benchmarks.figures import Findings, arguments, report, say
 from benchmarks.ground import database
 
@@ -91,13 +91,38 @@ def measure(events: int) -> Findings:
         with _timed(found, "from scratch, all checks", events, at_least=20_000):
             memory = from_ledger(ledger, catalogue)
         assert memory.head_seq == events - 1, memory.head_seq
+        found.add(
+            "items that failed", sum(map(_failed, memory.books.values())) / events, "an entry"
+        )
         found.add("lenses", len(memory.lenses), "")
         tallies = Tallies()
         with _timed(found, "projected, all checks", events, wall_at_least=5_000):
             while catch_up(ledger.id, tallies):
                 pass
+        plain = _plain_ledger(connection, events)
+        with _timed(found, "from scratch, work that passes", events, at_least=20_000):
+            memory = from_ledger(plain, catalogue)
+        assert not any(map(_failed, memory.books.values())), "each check passes"
         _measure_year(found, connection, ledger.id)
     return found
+
+
+def _plain_ledger(connection: psycopg.Connection, events: int) -> Any:
+    """Fill another ledger with work that passes every check."""
+    from audit.append import append_pending
+    from audit.ledgers import open_ledger
+
+    ledger = open_ledger("plain")
+    seed.put(connection, ledger.id, ordinary.registered(), source=seed.GOVERNED)
+    append_pending(ledger.id)
+    seed.put(connection, ledger.id, ordinary.posts(ordinary.WORK, range(2, events + 1)))
+    while append_pending(ledger.id):
+        pass
+    return ledger
+
+
+def _failed(book: Any) -> int:
+    return sum(item.state == "fail" for item in book.items.values())
 
 
 def _read(ledger_id: int, events: int) -> int:

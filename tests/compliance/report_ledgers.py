@@ -84,9 +84,9 @@ def settled(ledger: Ledger) -> Ledger:
 
 
 def a_fleet(ledger: Ledger) -> Ledger:
-    """Load the demo fleet's last thirty days as history."""
+    """Load the demo fleet's last thirty days as history: all its stories, less ordinary work."""
     now = datetime.now(UTC) - timedelta(minutes=5)
-    posts = deliveries(history(now=now))
+    posts = deliveries(history(now=now, events=6_000))
     return loaded(
         ledger,
         (
