@@ -1,0 +1,67 @@
+"""What a fold is told by people: custom metrics that are allowed, and what models cost. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from metrics.labels import normalise
+
+_MILLION: Final = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Custom:
+    """A metric of agents' own that an administrator has allowed."""
+
+    name: str
+    """As `measure.name` says it, and as the label says it: in normal form."""
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...] = ()
+    """At most five; an event may say fewer, and none besides."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Price:
+    """What a model costs from a moment on, in nano-dollars per million tokens of each type."""
+
+    from_us: int
+    input: int
+    output: int
+    cache_read: int = 0
+    """Besides `input`, whose count may hold these tokens already: then this is 0 or less."""
+    reasoning: int = 0
+    """Besides `output`, as above."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What people have entered, as it stands when a batch is folded."""
+
+    custom: Mapping[str, Custom] = field(default_factory=dict)
+    """By name."""
+    prices: Mapping[tuple[str, str], Sequence[Price]] = field(default_factory=dict)
+    """By provider and model in normal form, the earliest first."""
+
+    def cost(self, block: Mapping[str, Any], tokens: Mapping[str, int], at_us: int) -> int | None:
+        """Return nano-dollars of a request, rounded to the nearest; None without a price.
+
+        `block` is the event's `model`, `tokens` counts by type.
+        """
+        provider, model = block.get("provider"), block.get("name")
+        if not self.prices or not provider or not model or not tokens:
+            return None
+        prices = self.prices.get((normalise(provider), normalise(model)), ())
+        place = bisect_right(prices, at_us, key=lambda price: price.from_us)
+        if place == 0:
+            return None
+        price = prices[place - 1]
+        total = (
+            tokens.get("input", 0) * price.input
+            + tokens.get("output", 0) * price.output
+            + tokens.get("cache_read", 0) * price.cache_read
+            + tokens.get("reasoning", 0) * price.reasoning
+        )
+        return max(0, (total + _MILLION // 2) // _MILLION)
