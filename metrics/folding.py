@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from metrics import platform_families
 from metrics.families import FAMILIES
@@ -30,8 +31,7 @@ _STATUS: Final = {"success": "success", "failure": "error", "error": "error", "d
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a fold needs of an entry."""
 
     seq: int
@@ -92,6 +92,21 @@ class Folding:
         """Return what a label of this list says for a value."""
         return self.names.learn(name, value)
 
+    def error_type(self) -> str:
+        """Return what the label `error_type` says."""
+        return self.label("error_type", self.block("error").get("type"))
+
+    def verb(self) -> str:
+        """Return the action without its family: `read` of `file.read`."""
+        action: str = self.event["action"]
+        return action.partition(".")[2]
+
+    def ended(self) -> str:
+        """Return the status of what ended: an act called failed has failed, whatever it says."""
+        if self.status == "success" and self.event["action"].endswith("failed"):
+            return "error"
+        return self.status
+
     def count(self, family: Family, labels: tuple[str, ...], number: int = 1) -> None:
         """Add to a counter."""
         key = self.names.combine(family, labels)
@@ -138,6 +153,11 @@ class Folding:
             key = self.names.combine(family, labels)
             self._made.gauges[key] = Gauge(whole, self.seen.occurred_us)
 
+    def say(self, family: Family, labels: tuple[str, ...], value: object) -> None:
+        """Set a gauge where the entry says a value: that it says none is no fault."""
+        if value is not None and (whole := self.whole(family, value)) is not None:
+            self.set(family, labels, whole)
+
     def spend(self, nano: int, *, provider: str, model: str) -> None:
         """Remember for budgets what was spent on the day of the act."""
         key = (self.minute // DAY_MINUTES, self.agent, provider, model)
@@ -154,7 +174,7 @@ class Folding:
             reason = "absurd"
         elif value < 0 and not is_signed:
             reason = "negative"
-        elif abs(value) > family.most * per_unit:  # before the product, which could be infinite
+        elif not abs(value) <= family.most * per_unit:  # so put, it is true of what is no number
             reason = "absurd"
         else:
             return round(value * (family.scale // per_unit))  # exact for an int
@@ -196,6 +216,3 @@ class Folding:
         made.spend = self._made.spend
         made.entries = self._made.entries
         return made
-
-
-__all__ = ["Folding", "Key", "Seen"]

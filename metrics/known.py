@@ -31,7 +31,7 @@ class Price:
     input: int
     output: int
     cache_read: int = 0
-    """Besides `input`, whose count may hold these tokens already: then this is 0 or less."""
+    """Besides `input`: 0 or less where the count of input tokens holds these already."""
     reasoning: int = 0
     """Besides `output`, as above."""
 

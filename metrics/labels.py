@@ -61,13 +61,15 @@ CAPS: Final[dict[str, int]] = {
     "custom": 50,
 }
 """How many values each list takes. `model` holds pairs of provider and model; `provider` those of
-other services; `custom` the names of measures that were refused."""
+other services; `custom` the names of measures that were refused. `topic` and `endpoint` are labels
+of custom metrics alone."""
 
 CUSTOM_CAP: Final = 20
-"""How many values a label of a custom metric takes; its list is `custom.<metric>.<label>`."""
+"""How many values a label of a custom metric takes, unless a label of its name has a cap above; its
+list is `custom.<metric>.<label>`."""
 
 _STRANGE: Final = re.compile(r"[^a-z0-9_.:/-]+")
-_FOLDS: Final = "custom."
+_CUSTOM: Final = "custom."
 _MEMO: Final = 4
 """Spellings a list remembers for each value that it may take."""
 
@@ -196,7 +198,7 @@ class Names:
         if not self._overflowed:
             return []
         found = dict.fromkeys(
-            "custom" if name.startswith(_FOLDS) else name for name in self._overflowed
+            "custom" if name.startswith(_CUSTOM) else name for name in self._overflowed
         )
         self._overflowed = []
         return list(found)
@@ -228,4 +230,6 @@ class Names:
         return OTHER
 
     def _cap(self, name: str) -> int:
-        return CUSTOM_CAP if name.startswith(_FOLDS) else self._caps[name]
+        if name.startswith(_CUSTOM):
+            return self._caps.get(name.rpartition(".")[2], CUSTOM_CAP)
+        return self._caps[name]

@@ -231,6 +231,10 @@ def test_all_families_together_cost_at_most_ten_thousand_series() -> None:
     assert BUDGET <= MOST_SERIES == 10_000
 
 
+def test_the_guards_have_room_for_every_folded_family() -> None:
+    assert BY_NAME["obs_metrics_series"].cap >= len(folded())
+
+
 def test_every_family_says_what_it_is_and_no_two_say_the_same() -> None:
     said = [re.sub(r"\W+", " ", family.help.lower()).strip() for family in FAMILIES]
 

@@ -41,9 +41,11 @@ def test_whatever_is_said_fits_a_label(said: str) -> None:
     assert found != OTHER
 
 
-@pytest.mark.parametrize("label", sorted({*CAPS, "custom.answers.topic"} - {"model"}))
+@pytest.mark.parametrize(
+    "label", sorted({*CAPS, "custom.answers.topic", "custom.answers.colour"} - {"model"})
+)
 def test_a_list_takes_the_first_values_and_folds_the_rest(label: str) -> None:
-    names, cap = Names(), CAPS.get(label, CUSTOM_CAP)
+    names, cap = Names(), CAPS.get(label.rpartition(".")[2], CUSTOM_CAP)
 
     said = [names.learn(label, f"v{number}") for number in range(cap + 5)]
 
