@@ -236,9 +236,9 @@ def expect_refused_by_the_api(installation: dict[str, Any], key: str) -> None:
         )
         for method in ("POST", "PUT", "PATCH", "DELETE"):
             status, problem = call(f"{url}{address}", method=method, key=key, body=[{}])
-            # 400: a reader may order an export, but not this one; 404: of no such ledger.
-            is_export = "/exports" in address
-            wanted = {400, 403, 404, 405} if is_export else {403, 405}
+            # 400: a reader may order an export or a report, but not this one; 404: no such thing.
+            is_ordered = "/exports" in address or "/reports" in address
+            wanted = {400, 403, 404, 405} if is_ordered else {403, 405}
             assert status in wanted, f"{method} {address}: {status} {problem}"
     status, _ = call(f"{url}/api/v1/entries?limit=1", key=key)
     assert status == 200, "the key must be one that is accepted"
