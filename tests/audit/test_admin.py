@@ -364,14 +364,16 @@ def _patterns(tree: list[URLPattern | URLResolver]) -> Iterator[URLPattern]:
 
 def test_every_address_answers_each_role_as_the_table_says(database: None) -> None:
     found: dict[str, dict[str, str]] = {}
+    asking = {who: make_client(who) for who in WHO}
     for name, address in addresses().items():
         found[name] = {}
         for who in WHO:
             answers = []
             for method in ("get", "post"):
-                client = make_client(who)
-                answers.append(str(getattr(client, method)(address).status_code))
+                answers.append(str(getattr(asking[who], method)(address).status_code))
             found[name][who] = " ".join(answers)
+            if name == "logout":
+                asking[who] = make_client(who)
 
     assert found == {name: dict(zip(WHO, row, strict=True)) for name, row in EXPECTED.items()}
 
