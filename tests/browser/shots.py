@@ -247,6 +247,24 @@ def _open_first(address: str, table: str) -> Callable[[Page, str], None]:
     return act
 
 
+def _open_report(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/compliance/report/")
+    rows = page.locator("#reports tbody a[href*='/change/']")
+    if rows.count():
+        rows.first.click()
+        page.locator("h1").first.wait_for()
+
+
+def _compare_reports(page: Page, url: str) -> None:
+    """Compare the two newest reports of a framework; fewer of them leave the list."""
+    page.goto(f"{url}/admin/compliance/report/?framework=soc2")
+    links = page.locator("#reports tbody a[href*='/change/']")
+    found = [str(links.nth(at).get_attribute("href")) for at in range(min(links.count(), 6))]
+    numbers = list(dict.fromkeys(each.split("/change/")[0].rpartition("/")[2] for each in found))
+    if len(numbers) > 1:
+        page.goto(f"{url}/admin/compliance/report/compare/?a={numbers[1]}&b={numbers[0]}")
+
+
 def _refused_destination(page: Page, url: str) -> None:
     page.goto(f"{url}/admin/audit/destination/new/?kind=webhook")
     page.fill("#name", "siem")
@@ -501,6 +519,8 @@ PAGES = [
     View(name="check", act=_open_check, on_paper=True),
     View(name="item", act=_open_item, on_paper=True),
     View(name="reports", path="/admin/compliance/report/", on_paper=True),
+    View(name="report", act=_open_report, on_paper=True),
+    View(name="report-compare", act=_compare_reports),
     View(name="report-ask", path="/admin/compliance/report/new/"),
     View(name="report-bad", path="/admin/compliance/report/?show=some&colour=red"),
     View(name="snapshots", path="/admin/compliance/snapshot/", on_paper=True),
