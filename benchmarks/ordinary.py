@@ -1,7 +1,8 @@
 """Events that pass every check that looks at them: the work of one agent that is registered.
 
 The recorded sessions (sample.py) fail four or five checks with every event, since what they lack
-was never recorded; an agent that records what it is asked to is the other end.
+was never recorded; this is the other end. One action over and over, which few checks look at: what
+is measured with it is a lower bound of what checks cost, and no mix of work.
 """
 
 from __future__ import annotations

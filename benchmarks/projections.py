@@ -3,7 +3,8 @@
 Starts a whole installation, posts batches at an even pace, and looks how far the slowest projection
 is behind the head. Targets: 6,000 events/s posted, chained and projected; at 5,000/s the slowest,
 which is that of the checks, at most 5 s behind. The recorded sessions fail four or five checks with
-every event, and each failure is a row; ordinary work fails one, for its agent is not registered.
+every event, and each failure is a row; one task over and over fails one, for its agent is not
+registered, and is looked at by few.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def measure(seconds: int) -> Findings:
             plain = ordinary.batches(ordinary.WORK, itertools.islice(numbers, events))
             for what, batches in (
                 ("recorded sessions", sample.live_batches(events, batch=BATCH)),
-                ("ordinary work", plain),
+                ("one task over and over", plain),
             ):
                 # Made beforehand, since the sender shares the machine.
                 bodies = [b"\n".join(lines) for lines in batches]
