@@ -21,6 +21,11 @@ class Custom:
     kind: Literal["counter", "gauge", "histogram"]
     labels: tuple[str, ...] = ()
     """At most five; an event may say fewer, and none besides."""
+    from_us: int = 0
+    """An entry that was received before is refused."""
+    until_us: int | None = None
+    """So is one received from then on; None while it is allowed. Kept, so that whoever counts again
+    counts the same."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,10 +45,19 @@ class Price:
 class Known:
     """What people have entered, as it stands when a batch is folded."""
 
-    custom: Mapping[str, Custom] = field(default_factory=dict)
-    """By name."""
+    custom: Mapping[str, Sequence[Custom]] = field(default_factory=dict)
+    """By name, each as it was allowed in its time."""
     prices: Mapping[tuple[str, str], Sequence[Price]] = field(default_factory=dict)
     """By provider and model in normal form, the earliest first."""
+
+    def allowed(self, name: str, received_us: int) -> Custom | None:
+        """Return the measure of this name as it was allowed then; None when it was not."""
+        for custom in self.custom.get(name, ()):
+            if custom.from_us <= received_us and (
+                custom.until_us is None or received_us < custom.until_us
+            ):
+                return custom
+        return None
 
     def cost(self, block: Mapping[str, Any], tokens: Mapping[str, int], at_us: int) -> int | None:
         """Return nano-dollars of a request, rounded to the nearest; None without a price.

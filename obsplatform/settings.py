@@ -179,6 +179,7 @@ PROJECTIONS = [  # what is derived from entries, by dotted path
     "audit.agents.AgentRegistry",
     "audit.subject_index.SubjectIndex",
     "compliance.tally.Tallies",
+    "metrics.rollup.Rollups",
 ]
 METRICS_COLLECTORS = [  # what /metrics shows, by dotted path
     "audit.collectors.AuditCollector",
@@ -255,6 +256,9 @@ LOGGING = logs.configure(
 DJANGO_STRUCTLOG_CELERY_ENABLED = True  # a task's lines carry its id
 DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = 10  # DEBUG: append says what it chained, once
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = RECORD_IP  # an address is personal data
+METRICS_AGENT_LABEL = env.choice("OBS_METRICS_AGENT_LABEL", "name", ("off", "name", "id"))
+METRICS_MAX_AGENTS = env.integer("OBS_METRICS_MAX_AGENTS", 200, least=0, most=1000)  # then `_other`
+METRICS_MINUTE_DAYS = env.integer("OBS_METRICS_MINUTE_DAYS", 35, least=1, most=3650)  # of history
 METRICS_TOKEN = env.text("OBS_METRICS_TOKEN")  # lets a scraper in that is not on loopback
 # Edges may be added, never taken away; 10 ms is what /health is held to.
 PROMETHEUS_LATENCY_BUCKETS = (

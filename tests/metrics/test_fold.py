@@ -285,11 +285,40 @@ def test_cost_comes_from_the_price_of_its_day_where_the_event_says_none() -> Non
     assert refused(made) == {("obs_llm_cost_usd_total", "missing"): 1}
 
 
+def test_a_measure_counts_from_when_it_was_allowed_until_that_ended() -> None:
+    known = Known(
+        custom={
+            "answers": [
+                Custom(name="answers", kind="counter", from_us=NOON, until_us=NOON + HOUR),
+                Custom(name="answers", kind="gauge", from_us=NOON + 2 * HOUR),
+            ]
+        }
+    )
+
+    def at(moment: int, kind: str = "counter") -> Seen:
+        said = {"name": "answers", "type": kind, "value": 1}
+        return seen("metric.recorded", at=moment, received=moment, measure=said)
+
+    made = folded_of(
+        at(NOON - 1),
+        at(NOON),
+        at(NOON + HOUR - 1),
+        at(NOON + HOUR),
+        at(NOON + 2 * HOUR),
+        at(NOON + 2 * HOUR, "gauge"),
+        known=known,
+    )
+
+    assert counted(made, "obs_custom_metric_total") == {("answers",): 2_000_000}
+    assert counted(made, "obs_custom_metric_refused_total") == {("answers",): 3}
+    assert list(made.gauges) == [("obs_custom_metric_value", ("answers",))]
+
+
 def test_a_measure_counts_when_it_is_allowed_and_is_refused_by_name_when_not() -> None:
     known = Known(custom={
-        "answers": Custom(name="answers", kind="counter", labels=("topic", "model")),
-        "tickets": Custom(name="tickets", kind="gauge"),
-        "wait": Custom(name="wait", kind="histogram"),
+        "answers": [Custom(name="answers", kind="counter", labels=("topic", "model"))],
+        "tickets": [Custom(name="tickets", kind="gauge")],
+        "wait": [Custom(name="wait", kind="histogram")],
     })  # fmt: skip
 
     def measure(name: str, kind: str, value: float, **labels: str) -> Seen:

@@ -1,0 +1,249 @@
+"""Count entries into rows, each exactly once: the projection `metrics`.
+
+Its rows and its cursor commit together, so nothing is counted twice or lost, whatever dies when;
+`manage.py rebuild metrics` makes the same rows again beside the live ones. What an entry adds is
+fold.py's to say; here stands how a batch is written, in one statement a table.
+
+The lists of what labels may say belong to the installation. They are held for the length of a
+batch by a lock, kept in the process between batches, and read again when the rows are not those
+that the process knows: after a rollback, or when another process has learned.
+
+Who reads the rows: expose.py. Tables: sql/0001_rollups.sql.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, ClassVar, Final, cast
+
+import msgspec
+import psycopg
+from django.conf import settings
+from django.utils import timezone
+
+from metrics.fold import FoldState, Increments, Names, fold
+from metrics.increments import Cell
+from metrics.knowing import known
+from metrics.labels import AgentLabel, Key
+from metrics.reading import read_record
+
+NAME: Final = "metrics"
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+# Taken first and held to the end of the transaction: two that learn would each give the last place.
+_LOCK_NAMES = "SELECT pg_advisory_xact_lock(hashtext('metrics.names'))"
+_COUNT_NAMES = "SELECT count(*), coalesce(max(id), 0) FROM public.metrics_name"
+_NAMES = "SELECT list, value FROM public.metrics_name ORDER BY id"
+_LEARN = """
+INSERT INTO public.metrics_name (list, value)
+SELECT n.list, n.value
+FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS n(list, value, place)
+ORDER BY n.place
+"""
+_STATE = "SELECT state::text FROM metrics_state WHERE ledger_id = %s"
+_REMEMBER = """
+INSERT INTO metrics_state (ledger_id, state)
+VALUES (%s, %s::text::jsonb)
+ON CONFLICT (ledger_id) DO UPDATE SET state = excluded.state
+"""
+_ADD_TOTALS = """
+INSERT INTO metrics_total AS t (ledger_id, family, labels, n, buckets, total)
+SELECT %s, n.family, n.labels, n.n, n.buckets::bigint[], n.total
+FROM unnest(%s::text[], %s::text[], %s::numeric[], %s::text[], %s::numeric[])
+    AS n(family, labels, n, buckets, total)
+ON CONFLICT (ledger_id, family, labels) DO UPDATE
+SET n = t.n + excluded.n,
+    buckets = metrics_add(t.buckets, excluded.buckets),
+    total = t.total + excluded.total
+"""
+_ADD_MINUTES = """
+INSERT INTO metrics_minute AS t (ledger_id, family, labels, minute, n, buckets, total)
+SELECT %s, n.family, n.labels, n.minute, n.n, n.buckets::bigint[], n.total
+FROM unnest(%s::text[], %s::text[], %s::numeric[], %s::text[], %s::numeric[], %s::timestamptz[])
+    AS n(family, labels, n, buckets, total, minute)
+ON CONFLICT (ledger_id, family, labels, minute) DO UPDATE
+SET n = t.n + excluded.n,
+    buckets = metrics_add(t.buckets, excluded.buckets),
+    total = t.total + excluded.total
+"""
+_SET_EXEMPLARS = """
+INSERT INTO metrics_exemplar (ledger_id, family, labels, place, trace_id, value, at)
+SELECT %s, n.*
+FROM unnest(%s::text[], %s::text[], %s::int[], %s::text[], %s::numeric[], %s::timestamptz[]) AS n
+ON CONFLICT (ledger_id, family, labels, place) DO UPDATE
+SET trace_id = excluded.trace_id, value = excluded.value, at = excluded.at
+"""
+_SET_GAUGES = """
+INSERT INTO metrics_gauge (ledger_id, family, labels, value, at)
+SELECT %s, n.*
+FROM unnest(%s::text[], %s::text[], %s::numeric[], %s::timestamptz[]) AS n
+ON CONFLICT (ledger_id, family, labels) DO UPDATE SET value = excluded.value, at = excluded.at
+"""
+_ADD_SPEND = """
+INSERT INTO metrics_spend AS s (ledger_id, day, agent, provider, model, nano)
+SELECT %s, n.*
+FROM unnest(%s::date[], %s::text[], %s::text[], %s::text[], %s::numeric[]) AS n
+ON CONFLICT (ledger_id, day, agent, provider, model) DO UPDATE SET nano = s.nano + excluded.nano
+"""
+_MAKE_DAYS = "SELECT public.metrics_make_days(%s::date, %s::date)"
+
+
+@dataclass(slots=True)
+class _Learned:
+    """The lists as this process knows them, and which rows they were read from."""
+
+    names: Names
+    rows: tuple[int, int]
+    """How many rows there were, and the greatest id."""
+
+
+class Rollups:
+    """What entries add to metrics; `manage.py rebuild metrics` makes the same rows again."""
+
+    name: ClassVar[str] = NAME
+    tables: ClassVar[Sequence[str]] = (
+        "metrics_total",
+        "metrics_minute",
+        "metrics_exemplar",
+        "metrics_gauge",
+        "metrics_spend",
+        "metrics_state",
+    )
+
+    def __init__(self) -> None:
+        self._learned: _Learned | None = None
+
+    def apply(
+        self, cursor: psycopg.Cursor[Any], ledger_id: int, batch: Sequence[tuple[int, bytes]]
+    ) -> None:
+        """Count these entries, in the caller's transaction."""
+        names = self._names(cursor)
+        found = cursor.execute(_STATE, (ledger_id,)).fetchone()
+        state = FoldState.from_json(msgspec.json.decode(found[0]) if found else None)
+        added = fold(
+            (read_record(seq, record) for seq, record in batch),
+            state,
+            names=names,
+            known=known(cursor),
+        )
+        self._learn(cursor, names)
+        self._add(cursor, ledger_id, added)
+        cursor.execute(_REMEMBER, (ledger_id, msgspec.json.encode(state.as_json()).decode()))
+
+    def _names(self, cursor: psycopg.Cursor[Any]) -> Names:
+        cursor.execute(_LOCK_NAMES)
+        rows = cursor.execute(_COUNT_NAMES).fetchone()
+        if self._learned is None or self._learned.rows != rows:
+            names = Names(
+                learned=cursor.execute(_NAMES).fetchall(),
+                agent_label=cast("AgentLabel", settings.METRICS_AGENT_LABEL),
+                max_agents=settings.METRICS_MAX_AGENTS,
+            )
+            self._learned = _Learned(names, rows or (0, 0))
+        return self._learned.names
+
+    def _learn(self, cursor: psycopg.Cursor[Any], names: Names) -> None:
+        """Keep what was learned. After a rollback the rows are fewer, and are read again."""
+        fresh = names.fresh()
+        if fresh:
+            cursor.execute(_LEARN, ([name for name, _ in fresh], [value for _, value in fresh]))
+            rows = cursor.execute(_COUNT_NAMES).fetchone()
+            self._learned = _Learned(names, rows or (0, 0))
+
+    def _add(self, cursor: psycopg.Cursor[Any], ledger_id: int, added: Increments) -> None:
+        if columns := columns_of([(None, added.totals)]):
+            cursor.execute(_ADD_TOTALS, (ledger_id, *columns[:5]))
+        if columns := columns_of(self._kept_minutes(cursor, added.minutes)):
+            cursor.execute(_ADD_MINUTES, (ledger_id, *columns))
+        if added.exemplars:
+            cursor.execute(_SET_EXEMPLARS, (ledger_id, *_exemplars(added)))
+        if added.gauges:
+            cursor.execute(_SET_GAUGES, (ledger_id, *_gauges(added)))
+        if added.spend:
+            cursor.execute(_ADD_SPEND, (ledger_id, *_spend(added)))
+
+    def _kept_minutes(
+        self, cursor: psycopg.Cursor[Any], minutes: Mapping[int, Cell]
+    ) -> list[tuple[datetime | None, Cell]]:
+        """Return the minutes that policy keeps, in order, and see that their days have a place."""
+        first = oldest_day(timezone.now().date())
+        kept: list[tuple[datetime | None, Cell]] = []
+        for number in sorted(minutes):
+            minute = _EPOCH + timedelta(minutes=number)
+            if minute.date() >= first:
+                kept.append((minute, minutes[number]))
+        for day in sorted({minute.date() for minute, _ in kept if minute is not None}):
+            cursor.execute(_MAKE_DAYS, (day, day))  # asked each time: a rollback takes a day back
+        return kept
+
+
+def oldest_day(today: date) -> date:
+    """Return the first UTC day whose minutes are kept."""
+    return today - timedelta(days=settings.METRICS_MINUTE_DAYS)
+
+
+def columns_of(cells: Iterable[tuple[datetime | None, Cell]]) -> tuple[list[Any], ...] | None:
+    """Return family, labels, n, buckets, total and minute of each series; None when there is none.
+
+    In one order for all who write, so that two writers wait for each other and never for ever.
+    """
+    lines: list[tuple[str, str, int, str | None, int, datetime | None]] = []
+    for minute, cell in cells:
+        lines += [
+            (family, " ".join(values), number, None, 0, minute)
+            for (family, values), number in cell.counts.items()
+        ]
+        lines += [
+            (family, " ".join(values), 0, f"{{{','.join(map(str, row[:-1]))}}}", row[-1], minute)
+            for (family, values), row in cell.histograms.items()
+        ]
+    if not lines:
+        return None
+    lines.sort(key=lambda line: (line[5] or _EPOCH, line[0], line[1]))
+    return tuple(list(column) for column in zip(*lines, strict=True))
+
+
+def _exemplars(added: Increments) -> tuple[list[Any], ...]:
+    ordered = sorted(added.exemplars.items(), key=lambda item: item[0])
+    return (
+        *_series(key for (key, _), _ in ordered),
+        [place for (_, place), _ in ordered],
+        [one.trace_id for _, one in ordered],
+        [one.value for _, one in ordered],
+        [_moment(one.at_us) for _, one in ordered],
+    )
+
+
+def _gauges(added: Increments) -> tuple[list[Any], ...]:
+    ordered = sorted(added.gauges.items())
+    return (
+        *_series(key for key, _ in ordered),
+        [one.value for _, one in ordered],
+        [_moment(one.at_us) for _, one in ordered],
+    )
+
+
+def _spend(added: Increments) -> tuple[list[Any], ...]:
+    ordered = sorted(added.spend.items())
+    return (
+        [(_EPOCH + timedelta(days=day)).date() for (day, _, _, _), _ in ordered],
+        [agent for (_, agent, _, _), _ in ordered],
+        [provider for (_, _, provider, _), _ in ordered],
+        [model for (_, _, _, model), _ in ordered],
+        [nano for _, nano in ordered],
+    )
+
+
+def _series(keys: Iterable[Key]) -> tuple[list[str], list[str]]:
+    families, labels = [], []
+    for family, values in keys:
+        families.append(family)
+        labels.append(" ".join(values))
+    return families, labels
+
+
+def _moment(us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=us)
