@@ -750,6 +750,47 @@ RIGHTS: dict[str, dict[str, str]] = {
         "worker": "INSERT SELECT UPDATE",
         "read": "SELECT",
     },
+    **{
+        f"metrics_{table}": {
+            "web": "SELECT",
+            "worker": "DELETE INSERT SELECT UPDATE",
+            "read": "SELECT",
+        }
+        for table in ("total", "minute", "exemplar", "gauge", "spend", "seen", "state", "fact")
+    },
+    "metrics_name": {"web": "SELECT", "worker": "INSERT SELECT", "read": "SELECT"},
+    # What a process counts of itself, and the page that all of them serve.
+    **{
+        f"metrics_{table}": {
+            "web": "INSERT SELECT UPDATE",
+            "worker": "INSERT SELECT UPDATE",
+            "read": "SELECT",
+        }
+        for table in ("process", "processminute")
+    },
+    **{
+        f"metrics_{table}": {
+            "web": "INSERT SELECT UPDATE",
+            "worker": "DELETE INSERT SELECT UPDATE",
+            "read": "SELECT",
+        }
+        for table in ("flush", "page")
+    },
+    "metrics_switch": {"web": "INSERT SELECT UPDATE", "worker": "SELECT", "read": "SELECT"},
+    "metrics_budget": {"web": "INSERT SELECT UPDATE", "worker": "SELECT", "read": "SELECT"},
+    "metrics_custommetric": {
+        "web": "SELECT allowed_by:INSERT ended_at:UPDATE ended_by:UPDATE help:INSERT "
+        "help:UPDATE kind:INSERT labels:INSERT name:INSERT",
+        "worker": "SELECT",
+        "read": "SELECT",
+    },
+    "metrics_price": {
+        "web": "SELECT cache_read:INSERT entered_by:INSERT input:INSERT model:INSERT "
+        "output:INSERT provider:INSERT reasoning:INSERT removed_at:UPDATE "
+        "removed_by:UPDATE starts_at:INSERT",
+        "worker": "SELECT",
+        "read": "SELECT",
+    },
 }
 
 _RIGHTS = """
@@ -776,7 +817,7 @@ def test_no_role_holds_another_right_than_these(as_role: AsRole) -> None:
             continue
         if grantee not in {"obs_web", "obs_worker", "obs_read"} or is_partition:
             others.add((table, grantee, right))
-        elif table.startswith(("audit_", "compliance_")):
+        elif table.startswith(("audit_", "compliance_", "metrics_")):
             said = right if column is None else f"{column}:{right}"
             held.setdefault(table, {}).setdefault(grantee.removeprefix("obs_"), set()).add(said)
 
@@ -790,7 +831,7 @@ def test_every_table_of_the_ledger_has_its_line(as_role: AsRole) -> None:
     found = as_role("superuser").execute(
         "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace "
         "AND relkind IN ('r', 'p', 'v', 'm') AND NOT relispartition "
-        "AND (relname LIKE 'audit\\_%' OR relname LIKE 'compliance\\_%')"
+        "AND relname ~ '^(audit|compliance|metrics)_'"
     )
 
     assert {name for (name,) in found} == RIGHTS.keys()
@@ -837,6 +878,8 @@ def test_functions_with_the_owners_rights_are_the_workers_alone(as_role: AsRole)
         ("audit_drop_month", "obs_worker"),
         ("audit_make_month", "obs_worker"),
         ("audit_prune", "obs_worker"),
+        ("metrics_drop_days", "obs_worker"),
+        ("metrics_make_days", "obs_worker"),
     ]
 
 
