@@ -94,7 +94,7 @@ def sampled(fold: Folding) -> None:
 def measured(fold: Folding) -> None:
     """Add a measure of an agent's own, if an administrator has allowed it as it stands."""
     said = fold.block("measure")
-    allowed = fold.known.allowed(said.get("name", ""), fold.seen.received_us)
+    allowed = fold.known.allowed(said.get("name", ""), fold.received_us)
     labels: Mapping[str, str] = said.get("labels", {})
     if (
         allowed is None

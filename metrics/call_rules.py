@@ -50,7 +50,7 @@ def _cost(fold: Folding, pair: tuple[str, str], tokens: Mapping[str, int]) -> No
     said = fold.block("usage").get("cost_usd")
     nano: int | None
     if said is None:
-        nano = fold.known.cost(fold.block("model"), tokens, fold.seen.occurred_us)
+        nano = fold.price(tokens)
         if nano is None:
             fold.refuse(agents.LLM_COST, "missing")
     else:

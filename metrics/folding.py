@@ -24,9 +24,11 @@ from metrics.states import GAUGES, HOUR_US, FoldState, Open, fingerprint
 MINUTE_US: Final = 60_000_000
 DAY_MINUTES: Final = 1_440
 
-_EDGES: Final = {
+EDGES: Final = {
     family.name: tuple(round(edge * family.scale) for edge in family.edges) for family in FAMILIES
 }
+"""Upper edges of each family's buckets, as the whole numbers that are kept."""
+
 _STATUS: Final = {"success": "success", "failure": "error", "error": "error", "denied": "denied"}
 _NOTHING: Final[Mapping[str, Any]] = {}
 
@@ -45,6 +47,11 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The event as it was chained."""
 
 
+def status_of(outcome: str) -> str:
+    """Return what the label `status` says of an outcome."""
+    return _STATUS.get(outcome, "other")
+
+
 class Folding:
     """A fold on its way through a batch, and the entry that it looks at."""
 
@@ -61,27 +68,37 @@ class Folding:
 
     def look_at(self, seen: Seen) -> None:
         """Make an entry the one that everything below is about."""
+        self.at(seen.received_us, seen.occurred_us, is_backfill=seen.is_backfill)
         event = self.event = seen.event
-        received, occurred = seen.received_us, seen.occurred_us
-        self.seen = seen
-        if received > self.state.clock_us:
-            self.state.clock_us = received
-        self.is_late = seen.is_backfill or received - occurred > HOUR_US
+        self.ledger = seen.ledger
+        agent = event["agent"]
+        self.agent_id: str = agent["id"]
+        self.environment: str = agent.get("environment", "prod")
+        self.status = status_of(event["outcome"])
+        self.agent = self.agent_called(self.agent_id)
+
+    def at(self, received_us: int, occurred_us: int, *, is_backfill: bool) -> None:
+        """Go to the moment of an entry: whatever is added from now on is of its minute."""
+        self.received_us, self.occurred_us = received_us, occurred_us
+        if received_us > self.state.clock_us:
+            self.state.clock_us = received_us
+        self.is_late = is_backfill or received_us - occurred_us > HOUR_US
         # A clock that runs ahead must not write history of minutes to come.
-        self.minute = min(received, occurred) // MINUTE_US
+        self.minute = min(received_us, occurred_us) // MINUTE_US
         cells = self._late if self.is_late else self._live
         cell = cells.get(self.minute)
         if cell is None:
             cell = cells[self.minute] = Cell()
         self._cell = cell
-        agent = event["agent"]
-        self.agent_id: str = agent["id"]
-        self.environment: str = agent.get("environment", "prod")
-        self.status = _STATUS.get(event["outcome"], "other")
-        self.agent = (
-            self.state.agents.get(self.agent_id, OTHER) if self.names.agent_label != "off" else ALL
-        )
         self._made.entries += 1
+
+    def agent_called(self, agent_id: str) -> str:
+        """Return what the label `agent` says of an agent."""
+        return self.state.agents.get(agent_id, OTHER) if self.names.agent_label != "off" else ALL
+
+    def lag(self) -> int:
+        """Return how long after the act its entry was received, us."""
+        return self.received_us - self.occurred_us
 
     def block(self, name: str) -> Mapping[str, Any]:
         """Return a block of the event; an empty one when it has none."""
@@ -130,7 +147,7 @@ class Folding:
         if whole is None:
             return
         key = self.names.combine(family, labels)
-        edges = _EDGES[family.name]
+        edges = EDGES[family.name]
         row = self._cell.histograms.get(key)
         if row is None:
             row = self._cell.histograms[key] = [0] * (len(edges) + 2)
@@ -141,7 +158,7 @@ class Folding:
             return
         trace_id = self.block("trace").get("trace_id")
         if trace_id is not None:
-            self._made.exemplars[key, place] = Exemplar(trace_id, whole, self.seen.occurred_us)
+            self._made.exemplars[key, place] = Exemplar(trace_id, whole, self.occurred_us)
 
     def took(self, family: Family, labels: tuple[str, ...]) -> None:
         """Observe how long the act took, as its event says."""
@@ -151,12 +168,16 @@ class Folding:
         """Set a gauge to what the entry says; a late one no longer says how things are."""
         if not self.is_late:
             key = self.names.combine(family, labels)
-            self._made.gauges[key] = Gauge(whole, self.seen.occurred_us)
+            self._made.gauges[key] = Gauge(whole, self.occurred_us)
 
     def say(self, family: Family, labels: tuple[str, ...], value: object) -> None:
         """Set a gauge where the entry says a value: that it says none is no fault."""
         if value is not None and (whole := self.whole(family, value)) is not None:
             self.set(family, labels, whole)
+
+    def price(self, tokens: Mapping[str, int]) -> int | None:
+        """Return what the request cost by the table of prices, nano-dollars; None without one."""
+        return self.known.cost(self.block("model"), tokens, self.occurred_us)
 
     def spend(self, nano: int, *, provider: str, model: str) -> None:
         """Remember for budgets what was spent on the day of the act."""
@@ -188,7 +209,7 @@ class Folding:
     def guard(self, family: Family, labels: tuple[str, ...], number: int = 1) -> None:
         """Add to a counter about counting itself: of late entries too, at the minute of receipt."""
         key = self.names.combine(family, labels)
-        cell = self._live.setdefault(self.seen.received_us // MINUTE_US, Cell())
+        cell = self._live.setdefault(self.received_us // MINUTE_US, Cell())
         cell.counts[key] = cell.counts.get(key, 0) + number
 
     def open(self, sort: Open, labels: tuple[str, ...], *ids: str) -> None:

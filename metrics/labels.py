@@ -106,6 +106,8 @@ class Names:
         self._memo: dict[str, dict[Any, Any]] = {}
         self._fresh: list[Learned] = []
         self._overflowed: list[str] = []
+        self.plans: dict[Any, Any] = {}
+        """What looks.py remembers; it goes with these lists, since labels follow from them."""
         for name, value in learned:
             self._remember(name, value)
 

@@ -41,6 +41,97 @@ def read_record(seq: int, record: bytes) -> Seen:
     )
 
 
+class _Agent(msgspec.Struct, gc=False):
+    id: str
+    environment: str = "prod"
+
+
+class _Tool(msgspec.Struct, gc=False):
+    name: str | None = None
+    risk: str | None = None
+    result_bytes: int | float | None = None
+
+
+class _Model(msgspec.Struct, gc=False):
+    provider: str | None = None
+    name: str | None = None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    input_tokens: int | float | None = None
+    output_tokens: int | float | None = None
+    cache_read_tokens: int | float | None = None
+    reasoning_tokens: int | float | None = None
+    cost_usd: int | float | None = None
+
+
+class _Error(msgspec.Struct, gc=False):
+    type: str | None = None
+
+
+class _Trace(msgspec.Struct, gc=False):
+    trace_id: str | None = None
+
+
+class _Source(msgspec.Struct, gc=False):
+    backfill: bool = False
+
+
+class _Event(msgspec.Struct, gc=False):
+    action: str
+    category: str
+    outcome: str
+    occurred_at: datetime
+    agent: _Agent
+    severity: str | None = None
+    duration_ms: int | float | None = None
+    tool: _Tool | None = None
+    model: _Model | None = None
+    usage: _Usage | None = None
+    error: _Error | None = None
+    trace: _Trace | None = None
+
+
+class Brief(msgspec.Struct, gc=False):
+    """The few fields that most entries are counted by."""
+
+    event: _Event
+    ledger: str
+    received_at: datetime
+    source: _Source
+
+    def moments(self) -> tuple[int, int]:
+        """Return when the entry was received and when the act occurred, us."""
+        return _since(self.received_at), _since(self.event.occurred_at)
+
+
+_BEGINNING: Final = b'{"event":{"action":"'
+"""Of every record: its members and the event's are in order of their names (RFC 8785)."""
+
+
+def action_of(record: bytes) -> str | None:
+    """Return the action without decoding the record; None for a record that begins otherwise."""
+    if not record.startswith(_BEGINNING):
+        return None
+    start = len(_BEGINNING)
+    return record[start : record.index(b'"', start)].decode()
+
+
+_decode_brief = msgspec.json.Decoder(Brief).decode
+
+
+def read_brief(record: bytes) -> Brief | None:
+    """Return the few fields; None where one of them is of a type that only a rule may judge."""
+    try:
+        return _decode_brief(record)
+    except msgspec.ValidationError:
+        return None
+
+
 def _us(moment: str) -> int:
-    since = datetime.fromisoformat(moment) - _EPOCH
+    return _since(datetime.fromisoformat(moment))
+
+
+def _since(moment: datetime) -> int:
+    since = moment - _EPOCH
     return since.days * _DAY_US + since.seconds * _SECOND_US + since.microseconds

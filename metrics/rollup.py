@@ -23,11 +23,11 @@ import psycopg
 from django.conf import settings
 from django.utils import timezone
 
-from metrics.fold import FoldState, Increments, Names, fold
+from metrics.fold import FoldState, Increments, Names
 from metrics.increments import Cell
 from metrics.knowing import known
 from metrics.labels import AgentLabel, Key
-from metrics.reading import read_record
+from metrics.looks import fold_records
 
 NAME: Final = "metrics"
 
@@ -123,12 +123,7 @@ class Rollups:
         names = self._names(cursor)
         found = cursor.execute(_STATE, (ledger_id,)).fetchone()
         state = FoldState.from_json(msgspec.json.decode(found[0]) if found else None)
-        added = fold(
-            (read_record(seq, record) for seq, record in batch),
-            state,
-            names=names,
-            known=known(cursor),
-        )
+        added = fold_records(batch, state, names=names, known=known(cursor))
         self._learn(cursor, names)
         self._add(cursor, ledger_id, added)
         cursor.execute(_REMEMBER, (ledger_id, msgspec.json.encode(state.as_json()).decode()))

@@ -24,7 +24,7 @@ PLATFORM: Final = "platform"
 
 Rule: TypeAlias = Callable[[Folding], None]
 
-_CRITICAL_TOOLS: Final = frozenset({"high", "critical"})
+CRITICAL_TOOLS: Final = frozenset({"high", "critical"})
 
 
 def every(fold: Folding) -> None:
@@ -33,17 +33,16 @@ def every(fold: Folding) -> None:
     category, action = event["category"], event["action"]
     # Nine entries of ten look like one before: the series of all three counters are found at once.
     is_platform = fold.agent_id == PLATFORM
-    ledger = fold.seen.ledger
+    ledger = fold.ledger
     looks = (category, action, fold.status, fold.environment, fold.agent, ledger, is_platform)
     fold.count_usual(fold.usual.get(looks) or _usual(fold, looks))
-    if event.get("severity") == "critical" or fold.block("tool").get("risk") in _CRITICAL_TOOLS:
+    if event.get("severity") == "critical" or fold.block("tool").get("risk") in CRITICAL_TOOLS:
         fold.count(agents.CRITICAL_ACTIONS, (fold.label("action", action),))
     ledger = fold.label("ledger", ledger)
     if fold.is_late:
         fold.guard(ledgers.EVENTS_BACKFILLED, (category, ledger))
     else:
-        lag = fold.seen.received_us - fold.seen.occurred_us
-        fold.observe(ledgers.INGEST_LAG, ("delivered", ledger), lag, per_unit=1_000_000)
+        fold.observe(ledgers.INGEST_LAG, ("delivered", ledger), fold.lag(), per_unit=1_000_000)
 
 
 def _usual(fold: Folding, looks: tuple[Any, ...]) -> tuple[Key, ...]:

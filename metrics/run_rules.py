@@ -120,12 +120,12 @@ def _recovery(fold: Folding, mode: str, status: str) -> None:
     stream = "late" if fold.is_late else "live"
     name = fingerprint(stream, fold.agent_id, mode)
     if status == "error":
-        if not fold.state.fail(name, fold.seen.occurred_us):
+        if not fold.state.fail(name, fold.occurred_us):
             fold.refuse(agents.TASK_RECOVERY_SECONDS, "full")
     elif status == "success":
         failed_us = fold.state.recover(name)
         if failed_us is not None:
-            took = fold.seen.occurred_us - failed_us
+            took = fold.occurred_us - failed_us
             fold.observe(agents.TASK_RECOVERY_SECONDS, (), took, per_unit=1_000_000)
 
 

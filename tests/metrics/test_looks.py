@@ -1,0 +1,89 @@
+"""Plans give what rules give: the same sums, labels, refusals and exemplars, in any batches."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from metrics.fold import FoldState, Increments, Names, Seen, fold
+from metrics.known import Known, Price
+from metrics.looks import fold_records
+from tests.metrics.entries import stream
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+KNOWN = Known(prices={("openai", "a"): [Price(from_us=0, input=2_000_000, output=6_000_000_000)]})
+
+
+def moment(us: int) -> str:
+    return (EPOCH + timedelta(microseconds=us)).isoformat(timespec="microseconds")
+
+
+def record(seen: Seen) -> tuple[int, bytes]:
+    """Return an entry as it is chained, as far as a fold reads it."""
+    body = {
+        "event": {**seen.event, "occurred_at": moment(seen.occurred_us)},
+        "ledger": seen.ledger,
+        "received_at": moment(seen.received_us),
+        "source": {"backfill": True} if seen.is_backfill else {},
+    }
+    return seen.seq, json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+
+
+def by_rules(entries: list[Seen], state: FoldState, names: Names) -> Increments:
+    return fold(entries, state, names=names, known=KNOWN)
+
+
+def by_plans(entries: list[Seen], state: FoldState, names: Names) -> Increments:
+    return fold_records([record(each) for each in entries], state, names=names, known=KNOWN)
+
+
+@pytest.mark.parametrize("bomb", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("batch", [1, 7, 3_000])
+def test_a_stream_folds_to_the_same_by_plans_and_by_rules(
+    seed: int, bomb: bool, batch: int
+) -> None:
+    entries = stream(seed, 500, bomb=bomb)
+    one, other = FoldState(), FoldState()
+    mine, theirs = Names(max_agents=2), Names(max_agents=2)
+    for start in range(0, len(entries), batch):
+        part = entries[start : start + batch]
+        expected = by_rules(part, one, theirs)
+        found = by_plans(part, other, mine)
+        assert found.totals == expected.totals
+        assert found.minutes == expected.minutes
+        assert found == expected
+    assert mine.learned() == theirs.learned()
+    assert other == one
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_price_that_comes_later_counts_from_then_on(seed: int) -> None:
+    first, second = stream(seed, 500), stream(seed + 100, 500)
+    one, other, mine, theirs = FoldState(), FoldState(), Names(), Names()
+    for part, known in ((first, Known()), (second, KNOWN), (first, Known())):
+        expected = fold(part, one, names=theirs, known=known)
+        found = fold_records([record(each) for each in part], other, names=mine, known=known)
+        assert found == expected
+
+
+def test_a_value_of_an_unexpected_type_goes_the_way_of_the_rules() -> None:
+    odd = stream(3, 400)
+    for entry in odd:
+        if "tool" in entry.event:
+            entry.event["tool"]["result_bytes"] = True
+    names = Names()
+
+    found = by_plans(odd, FoldState(), names)
+
+    assert found == by_rules(odd, FoldState(), Names())
+    assert found.entries == 400
+
+
+def test_plans_are_bounded_however_many_looks_come() -> None:
+    names = Names()
+    for seed in range(8):
+        by_plans(stream(seed, 2_000, bomb=True), FoldState(), names)
+    assert 0 < len(names.plans) <= 5_000
