@@ -24,9 +24,13 @@ from compliance.memory import MemoryBook
 from compliance.tallied import date_of, item_of
 
 MOST: Final = 20_000
-"""Slots and items that stay at hand after a batch; with more of them, none does."""
+"""Slots and items that stay at hand after a batch; with more of them, none does.
+
+A ledger with fewer slots has all of them at hand, so that nothing needs to be foreseen or fetched.
+"""
 
 _ABSENT: Final = object()
+_NO_ROW: Final = (None, None)
 _decode: Final = msgspec.json.decode
 _encode: Final = msgspec.json.encode
 
@@ -43,6 +47,12 @@ FROM json_to_recordset(%s::json) AS wanted(lens_id text, slot text),
            AND slot = decode(wanted.slot, 'hex')
          OFFSET 0
      ) AS s
+"""
+_FETCH_ALL = """
+SELECT lens_id, name, value, due
+FROM compliance_state
+WHERE ledger_id = %s
+LIMIT %s
 """
 _FETCH_DUE = """
 SELECT lens_id, name, value, due
@@ -136,8 +146,12 @@ SET state = excluded.state, day = excluded.day, environment = excluded.environme
 _COPY_ITEMS = """
 COPY compliance_item (ledger_id, lens_id, item, state, day, environment, agent_id, seq, other_seq,
     due, weight, why, evidence, is_restated)
-FROM STDIN
+FROM STDIN (FORMAT BINARY)
 """
+_COPIED: Final = (
+    "int4", "text", "text", "text", "date", "text", "text", "int8", "int8", "int8", "int8", "text",
+    "text", "bool",
+)  # fmt: skip
 _DROP_ITEMS = """
 DELETE FROM compliance_item
 WHERE ctid = ANY (ARRAY(
@@ -202,6 +216,8 @@ class TableBook(MemoryBook):
         if value is not _ABSENT:
             return value
         if slot not in self.stored:
+            if self.books.is_whole:
+                return None
             self.books.fetch({self.lens_id: [slot]})
         text, _ = self.stored[slot]
         self.slots[slot] = found = None if text is None else _decode(text)
@@ -278,6 +294,9 @@ class TableBooks:
         """That of the batch at work."""
         self.first_seq = 0
         """The first entry of the batch at work."""
+        self.is_whole = False
+        """Every slot that has a row is at hand; what is not at hand, is not there."""
+        self._are_too_many = False
         self.misses = 0
         """Queries for one thing that nobody had foreseen."""
 
@@ -287,6 +306,8 @@ class TableBooks:
 
     def fetch(self, wanted: Mapping[str, Iterable[str]]) -> None:
         """Have these slots at hand, by lens: one query for all that are not."""
+        if self.is_whole:
+            return
         missing = [
             (lens_id, slot)
             for lens_id, slots in wanted.items()
@@ -297,13 +318,26 @@ class TableBooks:
             return
         self.misses += len(missing) == 1
         keys = [(lens_id, slot_key(slot)) for lens_id, slot in missing]
-        self._take_in(_FETCH_SLOTS, (_records(_SLOT, keys), self.ledger_id))
+        self._hold(self._query(_FETCH_SLOTS, (_records(_SLOT, keys), self.ledger_id)))
         for lens_id, slot in missing:
             self.books[lens_id].take_in(slot, None, None)
 
+    def fetch_all(self) -> None:
+        """Have every slot at hand, unless they are too many.
+
+        Once they were, what a batch asks for is fetched with each batch, as long as this lives.
+        """
+        if self._are_too_many:
+            return
+        found = self._query(_FETCH_ALL, (self.ledger_id, MOST + 1))
+        self._are_too_many = len(found) > MOST
+        if not self._are_too_many:
+            self._hold(found)
+            self.is_whole = True
+
     def fetch_due(self, clock: int) -> None:
         """Have every slot at hand that is due before this moment, us."""
-        self._take_in(_FETCH_DUE, (self.ledger_id, clock))
+        self._hold(self._query(_FETCH_DUE, (self.ledger_id, clock)))
 
     def latest(self, lens_id: str, day: int) -> int | None:
         """Return the latest match of a day as its row says, us."""
@@ -326,6 +360,7 @@ class TableBooks:
             len(each.stored) + len(each.items) + len(each.absent) for each in self.books.values()
         )
         if held > MOST:
+            self._are_too_many = self.is_whole
             self.forget()
 
     def forget(self) -> None:
@@ -334,26 +369,31 @@ class TableBooks:
             assert not each.changed, "what was put is written first"
             each.forget()
         self.timer.forget_due()
+        self.is_whole = False
 
-    def _take_in(self, statement: str, parameters: tuple[Any, ...]) -> None:
-        for lens_id, slot, text, due in self._query(statement, parameters):
+    def _hold(self, found: Iterable[tuple[str, str, str, int | None]]) -> None:
+        for lens_id, slot, text, due in found:
             if lens_id in self.books:
                 self.books[lens_id].take_in(slot, text.encode(), due)
 
     def _write_slots(self) -> None:
         put: list[tuple[Any, ...]] = []
         dropped: list[tuple[Any, ...]] = []
+        unknown = _NO_ROW if self.is_whole else None
         for lens_id, book in self.books.items():
             for slot in book.changed:
                 value, due = book.slots[slot], self.timer.due(lens_id, slot)
                 text = None if value is None else _encode(value)
-                if book.stored.get(slot) == (text, due):
+                is_same = book.stored.get(slot, unknown) == (text, due)
+                book.stored[slot] = (text, due)
+                if text is None and self.is_whole:
+                    del book.stored[slot], book.slots[slot]
+                if is_same:
                     continue
                 if text is None:
                     dropped.append((lens_id, slot_key(slot)))
                 else:
                     put.append((lens_id, slot_key(slot), slot, text.decode(), due))
-                book.stored[slot] = (text, due)
             book.changed.clear()
         self._write(_WRITE_SLOTS, _SLOTS, put)
         self._remove(_DROP_SLOTS, _SLOT, dropped)
@@ -393,6 +433,8 @@ class TableBooks:
                     fresh.append((self.ledger_id, lens_id, *_columns(item)))
                 else:
                     kept.append((lens_id, *_columns(item)))
+                if item is not None and item.state == "fail":
+                    del book.items[name]  # done with, but for the rare one that is mended later
             book.changed_items.clear()
         self._copy_items(fresh)
         self._write(_WRITE_ITEMS, _ITEMS, kept)
@@ -401,12 +443,14 @@ class TableBooks:
     def _copy_items(self, fresh: list[tuple[Any, ...]]) -> None:
         """Write items that no batch before can have written: entries of this batch by themselves.
 
-        Most items are such, and COPY takes them for a third of what an INSERT does.
+        Most items are such, and COPY takes them for a third of what an INSERT does; binary, since
+        writing numbers as text costs this process twice as much.
         """
         if not fresh:
             return
         assert self.cursor is not None, "books are written in a batch"
         with self.cursor.copy(_COPY_ITEMS) as copy:
+            copy.set_types(_COPIED)
             for row in fresh:
                 copy.write_row(row)
 

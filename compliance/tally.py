@@ -8,10 +8,10 @@ live ones: `rebuild_stale`, called by a task. A lens that a purge did not know b
 entries begin (`first_seq`).
 
 A batch at a time: read the entries, fetch in one query each what the lenses will ask for and what
-falls due, let engine.py run, write everything back in one statement a table. Between batches engine
-and books stay in the process. Their content follows from the lenses and the entries alone, so that
-they may be trusted when they stand at the very entry that the rows stand at; after a rollback, or
-when another process went on, they do not, and everything is read from the rows.
+falls due, unless all is at hand, let engine.py run, write everything back in one statement a table.
+Between batches engine and books stay in the process. Their content follows from the lenses and the
+entries alone, so that they may be trusted when they stand at the very entry that the rows stand at;
+after a rollback, or when another process went on, they do not, and all is read from the rows.
 
 What a batch reads and writes: book.py. Reading the tallies: tallied.py. All from the entries alone:
 scratch.py. Tables: sql/0001_tallies.sql.
@@ -147,8 +147,9 @@ class Tallies:
         engine, books = running.engine, running.books
         entries = [engine.read(seq, record, leaf_hash(record)) for seq, record in batch]
         latest = max(engine.clock, *(each.received for each in entries))
-        books.fetch(engine.slots(entries))
-        books.fetch_due(latest)
+        if not books.is_whole:
+            books.fetch(engine.slots(entries))
+            books.fetch_due(latest)
         for entry in entries:
             engine.see(entry)
         engine.keep_registry()
@@ -194,6 +195,7 @@ class Tallies:
         at = None if clock is None else clock.head_hash
         if running.head_hash is None or running.head_hash != at:
             running.books.forget()
+            running.books.fetch_all()
             running.engine.timer.clock = 0 if clock is None else clock.clock
             running.engine.timer.born = None if clock is None else clock.born
             running.engine.registry = ToolRegistry()
