@@ -30,13 +30,14 @@ MOST_FILE_NAME: Final = 120
 MOST_NOTE: Final = 2_000
 """Characters of a note."""
 
+# The names hold those of entries by themselves; only the others are in the index of entries.
 _FOUND: Final = """
 SELECT item, seq, state, why
 FROM compliance_item
 WHERE ledger_id = %s
   AND lens_id = %s
   AND state IN ('fail', 'pending')
-  AND (item = ANY(%s) OR seq = ANY(%s))
+  AND (item = ANY(%s) OR (seq = ANY(%s) AND item <> seq::text))
 ORDER BY state DESC, item
 """
 
