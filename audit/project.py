@@ -1,7 +1,9 @@
 """Run projections: what is derived from entries and can be dropped and built again.
 
 A projection has a name, tables, a cursor per ledger and `apply(batch)`; its rows and its cursor
-commit together, so each entry counts exactly once. Which ones run: `settings.PROJECTIONS`.
+commit together, so each entry counts exactly once. Which ones run: `settings.PROJECTIONS`. Those
+that stand at the same entry read it together: a batch is fetched once, and each applies it in a
+transaction of its own.
 
 A purge takes the entries below the minimum index away and leaves what each projection had counted
 of them, its carry (carry.py); whoever builds a projection again begins there.
@@ -106,28 +108,68 @@ def catch_up(ledger_id: int, projection: Projection) -> int:
 
     Returns 0 at once when another process has the cursor.
     """
-    done = 0
-    until = time.monotonic() + _TURN_SECONDS
-    while time.monotonic() < until:
-        with raw_connection().transaction(), raw_cursor() as cursor:
-            read = _apply_next(cursor, ledger_id, projection)
-        done += read
-        if read < BATCH:
-            break
-    return done
+    return _take_turns(ledger_id, [projection])
 
 
 def catch_up_all(ledger_id: int | None = None) -> int:
-    """Let every projection of one ledger, or of all, read what is new."""
+    """Let every projection of one ledger, or of all, read what is new.
+
+    A turn is bounded for each ledger. One that fails holds up no other; the first error is raised
+    once all had their turn.
+    """
     which = (
         [ledger_id]
         if ledger_id is not None
         else list(Ledger.objects.order_by("id").values_list("id", flat=True))
     )
-    return sum(catch_up(each, one) for each in which for one in projections().values())
+    return sum(_take_turns(each, list(projections().values())) for each in which)
 
 
-def _apply_next(cursor: psycopg.Cursor[Any], ledger_id: int, projection: Projection) -> int:
+def _take_turns(ledger_id: int, projections: Sequence[Projection]) -> int:
+    """Let each read a batch in turn, so that entries are fetched once for all that stand there."""
+    entries = _Entries(ledger_id)
+    failed: Exception | None = None
+    done = 0
+    going = projections
+    until = time.monotonic() + _TURN_SECONDS
+    while going and time.monotonic() < until:
+        has_more = []
+        for each in going:
+            try:
+                with raw_connection().transaction(), raw_cursor() as cursor:
+                    read = _apply_next(cursor, ledger_id, each, entries)
+            except Exception as error:
+                failed = failed or error
+                continue
+            done += read
+            if read == BATCH:
+                has_more.append(each)
+        going = has_more
+    if failed is not None:
+        raise failed
+    return done
+
+
+class _Entries:
+    """The entries of a ledger for one turn, the last batch of them at hand."""
+
+    def __init__(self, ledger_id: int) -> None:
+        self._ledger_id = ledger_id
+        self._start = -1
+        self._batch: Batch = ()
+
+    def beginning_at(self, seq: int) -> Batch:
+        """Return entries from a seq on, BATCH at most."""
+        if seq != self._start:
+            # What was chained stays as it is, so that only where it begins tells batches apart.
+            self._batch = rows(_READ, (self._ledger_id, seq, seq + BATCH))
+            self._start = seq
+        return self._batch
+
+
+def _apply_next(
+    cursor: psycopg.Cursor[Any], ledger_id: int, projection: Projection, entries: _Entries
+) -> int:
     found = cursor.execute(_LOCK_CURSOR, (ledger_id, projection.name)).fetchone()
     if found is None:
         cursor.execute(_MAKE_CURSOR, (ledger_id, projection.name))
@@ -137,7 +179,7 @@ def _apply_next(cursor: psycopg.Cursor[Any], ledger_id: int, projection: Project
     next_seq, minimum = found
     if next_seq < minimum:
         next_seq = _begin_again(cursor, ledger_id, projection)
-    batch = rows(_READ, (ledger_id, next_seq, next_seq + BATCH))
+    batch = entries.beginning_at(next_seq)
     if batch:
         projection.apply(cursor, ledger_id, batch)
         cursor.execute(_MOVE_CURSOR, (batch[-1][0] + 1, ledger_id, projection.name))

@@ -20,7 +20,6 @@ from audit import (
     runs,
 )
 from audit.models import Ledger
-from audit.project import projections
 
 
 @shared_task(name="audit.append")
@@ -33,8 +32,7 @@ def append_ledger(ledger_id: int) -> None:
 @shared_task(name="audit.project")
 def project_ledger(ledger_id: int) -> None:
     """Let every projection read the new entries of one ledger."""
-    for each in projections().values():
-        project.catch_up(ledger_id, each)
+    project.catch_up_all(ledger_id)
 
 
 @shared_task(name="audit.announce")

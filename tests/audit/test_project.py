@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import psycopg
@@ -11,6 +11,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 from django.utils.dateparse import parse_datetime
+from pytest_django import Settings
 
 from audit.agents import AgentRegistry
 from audit.database import raw_cursor, rows
@@ -42,6 +43,25 @@ class Tally:
             "DO UPDATE SET events = u.events + excluded.events",
             (ledger_id, len(batch)),
         )
+
+
+class Failing:
+    """A projection that never gets anywhere."""
+
+    name: ClassVar[str] = "failing"
+    tables: ClassVar[Sequence[str]] = ()
+
+    def apply(self, cursor: psycopg.Cursor[Any], ledger_id: int, batch: Batch) -> None:
+        raise ZeroDivisionError
+
+
+@pytest.fixture
+def with_a_failing_one(settings: Settings) -> Iterator[None]:
+    """Run a projection that fails before all others."""
+    settings.PROJECTIONS = [f"{__name__}.Failing", *settings.PROJECTIONS]
+    projections.cache_clear()
+    yield
+    projections.cache_clear()
 
 
 @pytest.fixture
@@ -228,6 +248,32 @@ def test_one_call_brings_every_projection_of_a_ledger_up_to_date(ledger: Ledger)
 
     assert read == 2 * len(projections())
     assert {each.next_seq for each in Projection.objects.filter(ledger=ledger)} == {2}
+
+
+@pytest.mark.usefixtures("small_batches", "with_a_failing_one")
+def test_one_that_fails_holds_up_no_other_and_its_error_is_raised(ledger: Ledger) -> None:
+    chain(ledger, agents(*"abcabca"))
+
+    with pytest.raises(ZeroDivisionError):
+        catch_up_all(ledger.id)
+
+    read = {each.name: each.next_seq for each in Projection.objects.filter(ledger=ledger)}
+    assert read == dict.fromkeys(projections().keys() - {"failing"}, 7)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_projections_that_stand_apart_each_read_what_is_new_to_them(
+    ledger: Ledger, registry: AgentRegistry
+) -> None:
+    chain(ledger, agents(*"abcab"))
+    catch_up(ledger.id, registry)
+    chain(ledger, agents(*"abc"))
+
+    read = catch_up_all(ledger.id)
+
+    assert read == 8 * len(projections()) - 5
+    assert {each.next_seq for each in Projection.objects.filter(ledger=ledger)} == {8}
+    assert sum(Agent.objects.filter(ledger=ledger).values_list("entries", flat=True)) == 8
 
 
 # --- Building again -------------------------------------------------------------------------------
