@@ -245,9 +245,11 @@ class TableBook(MemoryBook):
 
     def keep(self, item: Item) -> None:
         """Keep an item itself."""
-        super().keep(item)
-        self.absent.discard(item.item)
-        self.changed_items[item.item] = None
+        name = item.item
+        self.items[name] = item
+        self.changed_items[name] = None
+        if self.absent:
+            self.absent.discard(name)
 
     def kept(self, item: str) -> Item | None:
         """Return a kept item."""
@@ -430,9 +432,9 @@ class TableBooks:
                 if item is None:
                     gone.append((lens_id, name))
                 elif item.seq >= self.first_seq and name == str(item.seq):
-                    fresh.append((self.ledger_id, lens_id, *_columns(item)))
+                    fresh.append(_row(self.ledger_id, lens_id, item))
                 else:
-                    kept.append((lens_id, *_columns(item)))
+                    kept.append(_row(self.ledger_id, lens_id, item)[1:])
                 if item is not None and item.state == "fail":
                     del book.items[name]  # done with, but for the rare one that is mended later
             book.changed_items.clear()
@@ -475,8 +477,10 @@ def _records(names: tuple[str, ...], what: Iterable[tuple[Any, ...]]) -> str:
     return _encode([dict(zip(names, row, strict=True)) for row in what]).decode()
 
 
-def _columns(item: Item) -> tuple[Any, ...]:
+def _row(ledger_id: int, lens_id: str, item: Item) -> tuple[Any, ...]:
     return (
+        ledger_id,
+        lens_id,
         item.item,
         item.state,
         date_of(item.day),
