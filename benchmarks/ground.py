@@ -35,6 +35,7 @@ class Installation:
 
     url: str
     key: str
+    governance_key: str
     database_url: str
     worker_url: str
     pids: dict[str, int]
@@ -103,6 +104,7 @@ def _when_ready(process: subprocess.Popen[bytes], data: Path, log: Path) -> Inst
             return Installation(
                 url=ready["url"],
                 key=ready["key"],
+                governance_key=ready["governance_key"],
                 database_url=ready["database_url"],
                 worker_url=services["database_worker_url"],
                 pids=ready["pids"],

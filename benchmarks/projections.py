@@ -2,9 +2,10 @@
 
 Starts a whole installation, posts batches at an even pace, and looks how far the slowest projection
 is behind the head. Targets: 6,000 events/s posted, chained and projected; at 5,000/s the slowest,
-which is that of the checks, at most 5 s behind. The recorded sessions fail four or five checks with
-every event, and each failure is a row; one task over and over fails one, for its agent is not
-registered, and is looked at by few.
+which is that of the checks, at most 5 s behind. Three kinds of events, since what a check costs
+depends on what fails: the demo fleet, which asks people and registers what it uses, is ordinary
+work; the recorded sessions fail four or five checks with every event, and each failure is a row;
+one task over and over fails one, for its agent is not registered, and is looked at by few.
 """
 
 from __future__ import annotations
@@ -12,19 +13,23 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import psycopg
 
-from benchmarks import ordinary, sample, seed
+from benchmarks import fleet, ordinary, sample, seed
 from benchmarks.figures import Findings, arguments, percentile, report
 from benchmarks.ground import Installation, installation
-from benchmarks.sender import post_all
+from benchmarks.sender import post_all, post_streams
+from benchmarks.watch import Watch
 
 BATCH = 100
 CONNECTIONS = 4
 WARM = 10_000
 RATES = (5_000, 6_500)
 _LOOK = 0.1
+_LOOK_AGAIN = 0.3  # one more look for the watch
 
 BEHIND = """
 SELECT coalesce(max(h.size - coalesce(p.next_seq, 0)), 0)
@@ -51,15 +56,33 @@ def measure(seconds: int) -> Findings:
         for rate in RATES:
             events = seconds * rate // BATCH * BATCH
             plain = ordinary.batches(ordinary.WORK, itertools.islice(numbers, events))
-            for what, batches in (
-                ("recorded sessions", sample.live_batches(events, batch=BATCH)),
-                ("one task over and over", plain),
+            for what, load in (
+                ("demo fleet", _fleet),
+                ("recorded sessions", partial(_alike, sample.live_batches(events, batch=BATCH))),
+                ("one task over and over", partial(_alike, plain)),
             ):
-                # Made beforehand, since the sender shares the machine.
-                bodies = [b"\n".join(lines) for lines in batches]
+                post = load(running, events, rate)
                 at = f"{what} at {rate:,}/s"
-                size = _measure_at(found, running, look, at, rate, bodies, size)
+                size = _measure_at(found, running, look, at, rate, events, post, size)
     return found
+
+
+def _alike(
+    batches: Iterator[list[bytes]], running: Installation, _events: int, rate: int
+) -> Callable[[], object]:
+    """Return what posts these, all by one key."""
+    # Made beforehand, since the sender shares the machine.
+    bodies = [b"\n".join(lines) for lines in batches]
+    return lambda: post_all(
+        running.url, running.key, bodies, connections=CONNECTIONS, per_second=rate / BATCH
+    )
+
+
+def _fleet(running: Installation, events: int, rate: int) -> Callable[[], object]:
+    """Return what posts the demo fleet's events, by the two keys that it uses."""
+    keys = {False: running.key, True: running.governance_key}
+    streams = fleet.streams(events, connections=CONNECTIONS)
+    return lambda: post_streams(running.url, keys, streams, per_second=rate)
 
 
 def _measure_at(
@@ -68,27 +91,23 @@ def _measure_at(
     look: psycopg.Connection,
     at: str,
     rate: int,
-    bodies: list[bytes],
+    events: int,
+    post: Callable[[], object],
     before: int,
 ) -> int:
     """Post at this rate, and return the ledger's size after it."""
-    events = len(bodies) * BATCH
     lags: list[int] = []
     over = threading.Event()
     watcher = threading.Thread(target=_watch, args=(running.database_url, lags, over))
     watcher.start()
     try:
-        began = time.perf_counter()
-        post_all(
-            running.url,
-            running.key,
-            bodies,
-            connections=CONNECTIONS,
-            per_second=rate / BATCH,
-        )
-        at_the_end = behind(look)
-        size = _settled(look, before, events)
-        took = time.perf_counter() - began
+        with Watch(running) as watch:
+            began = time.perf_counter()
+            post()
+            at_the_end = behind(look)
+            size = _settled(look, before, events)
+            took = time.perf_counter() - began
+            time.sleep(_LOOK_AGAIN)
     finally:
         over.set()
         watcher.join()
@@ -100,6 +119,8 @@ def _measure_at(
         f"behind {at}, p95", percentile(lags, 0.95) / rate * 1000, "ms of events", at_most=most
     )
     found.add(f"behind at the last POST {at}", at_the_end, "entries")
+    for name, seconds in sorted(watch.cpu.items()):
+        found.add(f"CPU of {name}, {at}", seconds / events * 1e6, "µs/event")
     return size
 
 

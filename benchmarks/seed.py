@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import psycopg
 
 from benchmarks.sample import Post
+from benchmarks.sender import Parcel
 
 SOURCE = b'{"key":"benchkey","scope":"events","via":"api"}'
 """What the records of these entries say of their sender; canonical."""
@@ -47,6 +48,27 @@ def put(
             )
             events += len(one.event_ids)
     return events
+
+
+def receive_fleet(ledger_id: int, name: str, parcels: Iterable[Parcel]) -> None:
+    """Receive POSTs of the demo fleet by the two keys they go by; data subjects get theirs."""
+    from audit.receive import Incoming, Sender, receive
+
+    scopes = frozenset({"events:write", "governance:write", "ops:write"})
+    for parcel in parcels:
+        receipts = receive(
+            [Incoming(raw=line) for line in parcel.body.splitlines()],
+            ledger_id=ledger_id,
+            ledger_name=name,
+            sender=Sender(
+                via="api",
+                scope="governance" if parcel.governed else "events",
+                scopes=scopes,
+                key="benchkey",
+            ),
+            received_at=datetime.now(UTC),
+        )
+        assert all(each.status == "received" for each in receipts), receipts
 
 
 def size_of(connection: psycopg.Connection, ledger: str) -> int:

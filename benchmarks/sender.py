@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -79,6 +80,16 @@ def _content_length(head: bytes) -> int:
     raise ValueError("an answer without Content-Length")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parcel:
+    """The body of a POST, and by which of two keys it goes."""
+
+    governed: bool
+    """By the key that may speak for people."""
+    events: int
+    body: bytes
+
+
 @dataclass
 class Sent:
     """What several connections did together."""
@@ -105,24 +116,61 @@ def post_all(
 
     def run() -> None:
         nonlocal taken
+        with Sender(url, key) as sender:
+            while not sent.errors:
+                with lock:
+                    body = next(source, None)
+                    taken += 1
+                    due = began + taken / per_second if per_second else 0.0
+                if body is None:
+                    return
+                if due:
+                    time.sleep(max(0.0, due - time.perf_counter()))
+                at = time.perf_counter()
+                sender.post(body)
+                sent.latencies.append(time.perf_counter() - at)
+
+    return _together([run] * connections, sent)
+
+
+def post_streams(
+    url: str, keys: dict[bool, str], streams: Sequence[Sequence[Parcel]], *, per_second: float
+) -> Sent:
+    """Post each stream over connections of its own, in its order, each POST after the answer.
+
+    `keys`: of those that need governance (True) and of the others. `per_second`: events, of all
+    streams together. Raises what the first failing connection raised.
+    """
+    sent = Sent()
+    began = time.perf_counter()
+
+    def run(stream: Sequence[Parcel]) -> None:
+        pace = per_second / len(streams)
+        done = 0
+        with Sender(url, keys[False]) as plain, Sender(url, keys[True]) as governed:
+            for parcel in stream:
+                if sent.errors:
+                    return
+                time.sleep(max(0.0, began + done / pace - time.perf_counter()))
+                at = time.perf_counter()
+                (governed if parcel.governed else plain).post(parcel.body)
+                sent.latencies.append(time.perf_counter() - at)
+                done += parcel.events
+
+    return _together([partial(run, each) for each in streams], sent)
+
+
+def _together(runs: Iterable[Callable[[], None]], sent: Sent) -> Sent:
+    """Run each in a thread until all are done; raise the first error of any."""
+
+    def guarded(run: Callable[[], None]) -> None:
         try:
-            with Sender(url, key) as sender:
-                while not sent.errors:
-                    with lock:
-                        body = next(source, None)
-                        taken += 1
-                        due = began + taken / per_second if per_second else 0.0
-                    if body is None:
-                        return
-                    if due:
-                        time.sleep(max(0.0, due - time.perf_counter()))
-                    at = time.perf_counter()
-                    sender.post(body)
-                    sent.latencies.append(time.perf_counter() - at)
+            run()
         except BaseException as error:
             sent.errors.append(error)
 
-    threads = [threading.Thread(target=run) for _ in range(connections)]
+    began = time.perf_counter()
+    threads = [threading.Thread(target=guarded, args=[each]) for each in runs]
     for each in threads:
         each.start()
     for each in threads:

@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks import ordinary, sample, seed
+from benchmarks import fleet, ordinary, sample, seed
 from benchmarks.figures import Findings, arguments, report, say
 from benchmarks.ground import database
 
@@ -103,8 +103,34 @@ def measure(events: int) -> Findings:
         with _timed(found, "from scratch, one task over and over", events):
             memory = from_ledger(plain, catalogue)
         assert not any(map(_failed, memory.books.values())), "each check passes"
+        _measure_fleet(found, connection, events)
         _measure_year(found, connection, ledger.id)
     return found
+
+
+def _measure_fleet(found: Findings, connection: psycopg.Connection, events: int) -> None:
+    """Let every check see the demo fleet's work, which passes nearly all of them."""
+    from audit.append import append_pending
+    from audit.ledgers import open_ledger
+    from audit.project import catch_up
+    from compliance.in_force import catalogue_in_force
+    from compliance.scratch import from_ledger
+    from compliance.tally import Tallies
+
+    ledger = open_ledger("fleet")
+    say(f"filling {events:,} entries of the demo fleet")
+    seed.receive_fleet(ledger.id, ledger.name, fleet.in_order(events))
+    while append_pending(ledger.id):
+        pass
+    connection.execute("VACUUM ANALYZE audit_entry")
+    with _timed(found, "from scratch, demo fleet", events, at_least=20_000):
+        memory = from_ledger(ledger, catalogue_in_force())
+    failed = sum(map(_failed, memory.books.values()))
+    found.add("items that failed, demo fleet", failed / events, "an entry")
+    tallies = Tallies()
+    with _timed(found, "projected, demo fleet", events, wall_at_least=5_000):
+        while catch_up(ledger.id, tallies):
+            pass
 
 
 def _plain_ledger(connection: psycopg.Connection, events: int) -> Any:
