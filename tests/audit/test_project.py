@@ -81,8 +81,9 @@ def agents(*ids: str, **fields: Any) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read three entries a transaction, so that a few make several."""
+    """Read three entries a transaction, so that a few make several, in one turn however slow."""
     monkeypatch.setattr("audit.project.BATCH", 3)
+    monkeypatch.setattr("audit.project._TURN_SECONDS", 600.0)
 
 
 # --- The agent registry ---------------------------------------------------------------------------
