@@ -94,6 +94,11 @@ class Timer:
         self.dues.clear()
         self._heap.clear()
 
+    def has_due(self, clock: int) -> bool:
+        """Tell whether `take` may have something to do by this moment."""
+        heap = self._heap
+        return bool(heap) and (heap[0][0] < clock or len(heap) > self._most)
+
     def take(self, clock: int) -> tuple[int, str, str] | None:
         """Take out the next slot that is due before this moment, as `(due, lens, slot)`."""
         heap = self._heap
@@ -132,13 +137,11 @@ class Narrowing(Protocol):
 class _Plan:
     """What is to be done with entries of one shape."""
 
-    __slots__ = ("arrived", "asking", "occurred", "seeing")
+    __slots__ = ("asking", "looking", "seeing")
 
     def __init__(self) -> None:
-        self.occurred = Looking()
-        """Lenses that count entries on the day on which they occurred."""
-        self.arrived = Looking()
-        """Lenses that count them on the day on which they arrived."""
+        self.looking = Looking()
+        """What is counted for all lenses at once."""
         self.seeing: tuple[_Seeing, ...] = ()
         """What counts by itself."""
         self.asking: tuple[tuple[str, Callable[[Entry], Iterable[str]]], ...] = ()
@@ -146,12 +149,11 @@ class _Plan:
 
     def add(self, found: Narrowed, book: TimedBook, lens_id: str) -> None:
         """Have one more lens see the entries of this shape."""
-        looking = self.arrived if found.counted == "arrived" else self.occurred
         if found.see is None:
-            looking.passing += (book,)
+            self.looking.passing += ((book, found.counted),)
             return
         if found.counted:
-            looking.judged += ((found.see, book),)
+            self.looking.judged += ((found.see, book, found.counted),)
         else:
             self.seeing += ((found.see, book),)
         if found.slots is not None:
@@ -231,31 +233,56 @@ class Engine:
         timer.seq = entry.seq
         if timer.born is None:
             timer.born = entry.received
-        self._expire(max(timer.clock, entry.received))
+        clock = entry.received if entry.received > timer.clock else timer.clock
+        if timer.has_due(clock):
+            self._expire(clock)
+        timer.clock = clock
         plan = self._plans.of(entry)
         for see, book in plan.seeing:
             see(entry, book)
-        self._count(entry, plan.occurred, entry.at // DAY_US, entry.environment)
-        self._count(entry, plan.arrived, entry.received // DAY_US, "")
+        looking = plan.looking
+        if looking.judged or looking.passing:
+            self._count(entry, looking)
 
-    def _count(self, entry: Entry, looking: Looking, day: int, environment: str) -> None:
+    def _count(self, entry: Entry, looking: Looking) -> None:
         """Count the entry for the lenses that it passes and fails."""
+        timer = self.timer
+        item = str(entry.seq)
+        occurred, arrived = entry.at // DAY_US, entry.received // DAY_US
+        is_late = timer.is_late(occurred)
+        arrived_late = is_late if arrived == occurred else timer.is_late(arrived)
         passed = failed = 0
-        is_late = self.timer.is_late(day)
         bit = 1
-        for see, book in looking.judged:
+        for see, book, by in looking.judged:
             found = see(entry, book)
             if found is True:
                 passed |= bit
             elif found:
                 failed |= bit
-                book.keep(
-                    failed_item(entry, found, day=day, environment=environment, is_late=is_late)
+                by_arrival = by != "occurred"
+                kept = failed_item(
+                    entry,
+                    found,
+                    item=item,
+                    day=arrived if by_arrival else occurred,
+                    environment="" if by_arrival else entry.environment,
+                    is_late=arrived_late if by_arrival else is_late,
                 )
+                book.keep(kept)
             bit <<= 1
         if passed or failed or looking.passing:
-            self.timer.passes.add(
-                day, entry.agent, environment, looking, passed, failed, entry.seq, is_late
+            timer.passes.add(
+                looking,
+                occurred,
+                arrived,
+                entry.agent,
+                entry.environment,
+                passed,
+                failed,
+                entry.seq,
+                item,
+                is_late=is_late,
+                arrived_late=arrived_late,
             )
 
     def _expire(self, clock: int) -> None:
@@ -307,7 +334,9 @@ def _kind(lens: Lens) -> Kind:
 
 
 def _narrowing(kind: Kind) -> Callable[[Known], Narrowed | None]:
-    if isinstance(kind, Narrowing):
-        return kind.see_only
     as_it_is = Narrowed(see=kind.see, slots=kind.slots)
-    return lambda _known: as_it_is
+    if not isinstance(kind, Narrowing):
+        return lambda _known: as_it_is
+    see_only = kind.see_only
+    # Of an action alone little is told, and what is made of it serves a few entries.
+    return lambda known: see_only(known) if known.is_shape else as_it_is

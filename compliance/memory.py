@@ -169,7 +169,10 @@ class MemoryBook:
         denominator: int,
     ) -> None:
         """Add to a bucket of a rate; late, it restates the agent's day."""
-        bucket = self.buckets.setdefault((day, environment, series, agent), [0, 0])
+        key = (day, environment, series, agent)
+        bucket = self.buckets.get(key)
+        if bucket is None:
+            bucket = self.buckets[key] = [0, 0]
         bucket[0] += numerator
         bucket[1] += denominator
         if self.is_late(day):
@@ -334,9 +337,12 @@ class Memory:
         if entry.seq <= self.head_seq:
             raise ValueError(f"entry {entry.seq} comes after {self.head_seq}; entries go up by seq")
         self.engine.see(entry)
-        day = self._days.setdefault(entry.at // DAY_US, [0, 0])
-        day[0] += 1
-        day[1] += entry.is_backfill
+        day = entry.at // DAY_US
+        counts = self._days.get(day)
+        if counts is None:
+            counts = self._days[day] = [0, 0]
+        counts[0] += 1
+        counts[1] += entry.is_backfill
         if (act := act_of(entry)) is not None:
             self._acts.append(act)
         self.head_seq = entry.seq

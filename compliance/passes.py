@@ -9,9 +9,10 @@ books keep one by one. Sums of digests may be added in any order.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from compliance.items import item_digest
+from compliance.kinds.base import Counted
 
 
 class Tallying(Protocol):
@@ -32,7 +33,7 @@ class Tallying(Protocol):
 
 
 class Looking:
-    """The lenses that look at entries of one shape and count them by the same day.
+    """The lenses that look at entries of one shape and count them, each by its own day.
 
     Which of the judged ones an entry passes, and which it fails, is told by the bits of a number:
     1 for the first, 2 for the second, 4 for the third.
@@ -41,19 +42,20 @@ class Looking:
     __slots__ = ("judged", "passing")
 
     def __init__(self) -> None:
-        self.passing: tuple[Tallying, ...] = ()
-        """Books of the lenses that each of them passes."""
-        self.judged: tuple[tuple[Callable[..., Any], Any], ...] = ()
-        """`(see, book)` of those that must be asked."""
+        self.passing: tuple[tuple[Tallying, Counted], ...] = ()
+        """Books of the lenses that each of them passes, and by which day they count."""
+        self.judged: tuple[tuple[Callable[..., Any], Any, Counted], ...] = ()
+        """`(see, book, by which day)` of those that must be asked."""
 
-    def judged_in(self, bits: int) -> Iterator[Tallying]:
-        """Yield the books that the bits name."""
-        for place, (_, book) in enumerate(self.judged):
+    def judged_in(self, bits: int) -> Iterator[tuple[Tallying, Counted]]:
+        """Yield the books that the bits name, and by which day they count."""
+        for place, (_, book, by) in enumerate(self.judged):
             if bits >> place & 1:
-                yield book
+                yield book, by
 
 
-_Key: TypeAlias = tuple[int, str, str, Looking, int, int]
+_Key: TypeAlias = tuple[Looking, int, int, str, str, int, int]
+_NEVER: Final = -1
 
 
 class Passes:
@@ -66,37 +68,52 @@ class Passes:
 
     def add(
         self,
-        day: int,
+        looking: Looking,
+        occurred: int,
+        arrived: int,
         agent: str,
         environment: str,
-        looking: Looking,
         passed: int,
         failed: int,
         seq: int,
+        item: str,
+        *,
         is_late: bool,
+        arrived_late: bool,
     ) -> None:
-        """Count one entry; its item is its seq. `passed` and `failed`: bits of the judged."""
-        key = (day, agent, environment, looking, passed, failed)
+        """Count one entry under its item. `passed` and `failed`: bits of the judged.
+
+        `occurred` and `arrived`: its days; `is_late` and `arrived_late`: that they were over.
+        """
+        key = (looking, occurred, arrived, agent, environment, passed, failed)
         counts = self._counts.get(key)
         if counts is None:
-            counts = self._counts[key] = [0, 0, 0, -1]
+            counts = self._counts[key] = [0, 0, 0, _NEVER, _NEVER]
         counts[0] += 1
-        item = str(seq)
         if passed or looking.passing:
             counts[1] += item_digest(item, "pass", 1)
         if failed:
             counts[2] += item_digest(item, "fail", 1)
         if is_late:
             counts[3] = seq
+        if arrived_late:
+            counts[4] = seq
 
     def settle(self) -> None:
         """Bring all of it into the tallies."""
         if not self._counts:
             return
         counts, self._counts = self._counts, {}
-        for key, (count, passing, failing, late_seq) in counts.items():
-            day, agent, environment, looking, passed, failed = key
-            for book in (*looking.passing, *looking.judged_in(passed)):
-                book.add_passed(day, agent, environment, count, passing, late_seq)
-            for book in looking.judged_in(failed):
-                book.add_failed(day, agent, environment, count, failing, late_seq)
+        for key, (count, passing, failing, late, arrived_late) in counts.items():
+            looking, occurred, arrived, agent, environment, passed, failed = key
+            rows: dict[Counted, tuple[int, str, str, int]] = {
+                "occurred": (occurred, agent, environment, late),
+                "arrived": (arrived, agent, "", arrived_late),
+                "ledger": (arrived, "", "", arrived_late),
+            }
+            for book, by in (*looking.passing, *looking.judged_in(passed)):
+                day, of_agent, where, late_seq = rows[by]
+                book.add_passed(day, of_agent, where, count, passing, late_seq)
+            for book, by in looking.judged_in(failed):
+                day, of_agent, where, late_seq = rows[by]
+                book.add_failed(day, of_agent, where, count, failing, late_seq)

@@ -148,9 +148,10 @@ class Book(Protocol):
         """Say which slots will be asked for soon, so that they can be fetched together."""
 
 
-Counted: TypeAlias = Literal["", "occurred", "arrived"]
-"""By which day an entry that passed is counted: that on which it occurred, in its environment, or
-that on which it arrived, where all environments are one; empty: `see` counts all itself."""
+Counted: TypeAlias = Literal["", "occurred", "arrived", "ledger"]
+"""By which day an entry that passed or failed is counted: that on which it occurred, in its
+environment, or that on which it arrived, where all environments are one; `ledger`: on that as well,
+and where it belongs to no agent. Empty: `see` counts all itself."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

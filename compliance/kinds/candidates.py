@@ -91,6 +91,22 @@ class Voids:
                     newest = kept["seq"]
         return newest
 
+    def newest_of(self, known: Known) -> Callable[[Entry, Book], int]:
+        """Return what does as `newest` for events of one shape, where nothing is derived."""
+        look_under, fits = self.join.looking(known), self.join.fits
+
+        def newest(event: Entry, book: Book) -> int:
+            found = -1
+            if book.get(LAST_VOID) is None:
+                return found
+            for name in look_under(event):
+                for kept in book.get(name) or ():
+                    if kept["seq"] > found and fits(Remembered(kept), event):
+                        found = kept["seq"]
+            return found
+
+        return newest
+
 
 class Candidates:
     """The candidates of one condition."""
@@ -235,23 +251,32 @@ class Candidates:
     def serving(self, known: Known) -> Callable[[Entry, Book], bool | None] | None:
         """Return what tells whether anything serves an event of this shape.
 
-        None where more than that is to be told or done; what is returned says None where it may
-        have been voided: then it is for `serve`.
+        None where more than that is to be told or done; what is returned says None where what
+        serves was voided: then it is for `serve`.
         """
         if not self._is_simple:
             return None
         look_under = self.join.looking(known)
-        may_be_void = self._voids is not None
 
         def serves(event: Entry, book: Book) -> bool | None:
             at = event.at
             for name in look_under(event):
                 for kept in book.get(name) or ():
                     if kept["at"] <= at:
-                        return None if may_be_void and book.get(LAST_VOID) is not None else True
+                        return True
             return False
 
-        return serves
+        if self._voids is None:
+            return serves
+        newest_before, voided_by = self._newest_before, self._voids.newest_of(known)
+
+        def serves_still(event: Entry, book: Book) -> bool | None:
+            newest = newest_before(look_under(event), event.at, book)
+            if newest < 0:
+                return False
+            return True if newest >= voided_by(event, book) else None
+
+        return serves_still
 
     def _newest_before(self, names: Iterable[str], at: int, book: Book) -> int:
         """Return the newest of those filed under these names that occurred by then; -1: none."""

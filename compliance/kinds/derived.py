@@ -12,12 +12,14 @@ seen every day for years is one short slot.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from compliance.kinds.base import Book, Entry
-from compliance.kinds.series import day_of, fields_of, named
+from compliance.kinds.narrowing import Known, narrowed
+from compliance.kinds.series import day_of, fields_of, named, naming
 from compliance.language.conditions import Condition, compile_condition
 from compliance.language.errors import DefinitionError
 
@@ -77,6 +79,47 @@ class Derivation:
             for field, value in self._values(entry)
             if _is_new_day(f"d/{where}/{named([value])}", day, book)
         ]
+
+    def showing(self, known: Known) -> Callable[[Entry, Book], Sequence[Shown]] | None:
+        """Return what does as `shown` for entries of one shape; None: they show nothing.
+
+        Nearly every entry shows what others have shown before.
+        """
+        over = narrowed(self.over, known)
+        there = [field for field in self._of if not known.is_missing(field)]
+        if over is None or not there:
+            return None
+        if not all(known.is_text(field) for field in there):
+            return self.shown
+        where = () if self._by_arrival else ("agent.environment",)
+        slots_of = tuple(
+            naming((*where, *self._key, field), known, partial(self._slot, field=field))
+            for field in there
+        )
+        is_of_it, shown, by_arrival = over.holds, self.shown, self._by_arrival
+
+        def first_seen(entry: Entry, book: Book) -> Sequence[Shown]:
+            for slot_of in slots_of:
+                if book.get(slot_of(entry)) is None:
+                    return shown(entry, book)
+            return ()
+
+        def distinct(entry: Entry, book: Book) -> Sequence[Shown]:
+            day = day_of(entry, by_arrival=by_arrival)
+            for slot_of in slots_of:
+                days = book.get(slot_of(entry))
+                if not days or not days[-1][0] <= day <= days[-1][1]:
+                    return shown(entry, book)
+            return ()
+
+        found = first_seen if self._is_first_seen else distinct
+        return lambda entry, book: found(entry, book) if is_of_it(entry) else ()
+
+    def _slot(self, values: Sequence[Any], *, field: str) -> str:
+        """Return where a field's value is remembered; `values`: where it was shown, and itself."""
+        where = named(["", *values[:-1]] if self._by_arrival else values[:-1])
+        value = named(values[-1:])
+        return f"v/{where}/{field}/{value}" if self._is_first_seen else f"d/{where}/{value}"
 
     def _first_seen(self, entry: Entry, where: str, book: Book) -> list[Shown]:
         found = []

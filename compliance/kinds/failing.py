@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from operator import itemgetter
 from typing import Any
 
 from compliance.kinds.base import Book, Entry, Failing, Item
@@ -27,18 +26,15 @@ def evidence_by(
     if known is None or not all(known.is_there(one) or known.is_missing(one) for one in paths):
         return partial(evidence_in, paths=paths)
     there = tuple(path for path in paths if known.is_there(path))
-    if len(there) < 2:  # of one name itemgetter gives no tuple
-        return partial(evidence_in, paths=there)
-    values_of = itemgetter(*there)
-    return lambda fields: dict(zip(there, values_of(fields), strict=True))
+    return lambda fields: {path: fields[path] for path in there}
 
 
 def failed_item(
-    entry: Entry, failing: Failing, *, day: int, environment: str, is_late: bool
+    entry: Entry, failing: Failing, *, item: str, day: int, environment: str, is_late: bool
 ) -> Item:
     """Return what is kept of an entry that failed on this day."""
     return Item(
-        item=str(entry.seq),
+        item=item,
         state="fail",
         day=day,
         agent=entry.agent,
@@ -53,6 +49,9 @@ def failed_item(
 
 def fail(entry: Entry, book: Book, failing: Failing, *, day: int, environment: str) -> None:
     """Count an entry as failed on this day, and keep that."""
-    book.decide(day, entry.agent, environment, str(entry.seq), passed=False)
+    item = str(entry.seq)
+    book.decide(day, entry.agent, environment, item, passed=False)
     is_late = book.is_late(day)
-    book.keep(failed_item(entry, failing, day=day, environment=environment, is_late=is_late))
+    book.keep(
+        failed_item(entry, failing, item=item, day=day, environment=environment, is_late=is_late)
+    )

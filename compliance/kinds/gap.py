@@ -13,7 +13,8 @@ decided, so the series is kept whole: line.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 from compliance.kinds.base import DAY_US, Book, Counted, Entry, Narrowed, Tested, View
@@ -21,8 +22,8 @@ from compliance.kinds.counted import counted
 from compliance.kinds.line import BEGINS, COUNTS, ENDS, Limit, Line, Point
 from compliance.kinds.missing import Numbered
 from compliance.kinds.narrowing import Known, narrowed
-from compliance.kinds.series import day_of, evidence_of, fields_of, named
-from compliance.language.conditions import Closed, compile_condition
+from compliance.kinds.series import day_of, evidence_of, fields_of, named, naming
+from compliance.language.conditions import ALWAYS, Closed, compile_condition
 from compliance.language.durations import parse_duration
 from compliance.language.errors import DefinitionError
 
@@ -39,6 +40,7 @@ class Gap:
         self._key = fields_of(definition.get("key"))
         self._measure: str = definition["measure"]
         self._by_arrival = definition.get("clock") == "received_at"
+        self._place = _placing(self._measure)
         # The sequence of a ledger belongs to none of its agents.
         self._of_ledger = all(field == "ledger" for field in self._key)
         self._evidence = tuple(definition.get("evidence", ()))
@@ -131,36 +133,57 @@ class Gap:
         """Return what does as `see` for entries of this shape; None: it does nothing."""
         turns = known.action == self._begins or known.action in self._ends
         population = narrowed(self._population, known)
-        if turns or self._of_ledger:
+        # What belongs to no agent and yet to an environment is counted in no way that others are.
+        if turns or (self._of_ledger and not self._by_arrival):
             return Narrowed(see=self.see, slots=self.slots)
         if population is None:
             return None
         by: Counted = "arrived" if self._by_arrival else "occurred"
-        is_of_it, place = population.holds, self._place
-        if self._numbered is not None:
-            is_new = self._is_new
+        if self._of_ledger:
+            by = "ledger"
+        seen = self._counting(known) if self._numbered is not None else self._drawing(known)
+        is_of_it = population.holds
 
-            def numbered(entry: Entry, book: Book) -> bool:
-                at = place(entry) if is_of_it(entry) else None
-                return at is not None and is_new(entry, at, book)
+        def seen_of_it(entry: Entry, book: Book) -> bool:
+            return is_of_it(entry) and seen(entry, book)
 
-            return Narrowed(see=numbered, counted=by, slots=self.slots)
-        line, draw, series, by_arrival = self._line, self._draw, self._series, self._by_arrival
+        return Narrowed(
+            see=seen if population is ALWAYS else seen_of_it, counted=by, slots=self.slots
+        )
+
+    def _counting(self, known: Known) -> Callable[[Entry, Book], bool]:
+        """Return what takes in the number of an entry of this shape; says whether it passes."""
+        numbers, place, is_new = self._numbered, self._place, self._is_new
+        slot_of = naming(self._series_paths(), known, _slot)
+        assert numbers is not None, "asked only with count_missing"
+
+        def numbered(entry: Entry, book: Book) -> bool:
+            at = place(entry)
+            if at is None:
+                return False
+            return numbers.goes_on(slot_of(entry), at, book) or is_new(entry, at, book)
+
+        return numbered
+
+    def _drawing(self, known: Known) -> Callable[[Entry, Book], bool]:
+        """Return what puts an entry of this shape on its line; says whether its pair passes."""
+        line, place, draw = self._line, self._place, self._draw
+        by_arrival, of_ledger = self._by_arrival, self._of_ledger
+        slot_of = naming(self._series_paths(), known, _slot)
         assert line is not None, "without count_missing there is a line"
 
         def drawn(entry: Entry, book: Book) -> bool:
-            at = place(entry) if is_of_it(entry) else None
+            at = place(entry)
             if at is None:
                 return False
             day = (entry.received if by_arrival else entry.at) // DAY_US
-            if line.goes_on(
-                series(entry), Point(at, entry.seq, COUNTS, True, day, entry.agent), book
-            ):
+            agent = "" if of_ledger else entry.agent
+            if line.goes_on(slot_of(entry), at, entry.seq, day, agent, book):
                 return True
             draw(entry, at, COUNTS, book)
             return False
 
-        return Narrowed(see=drawn, counted=by, slots=self.slots)
+        return drawn
 
     def expire(self, slot: str, value: Any, book: Book) -> None:
         """Fail a hole that nobody filled, or a series that fell silent."""
@@ -196,15 +219,27 @@ class Gap:
             self._can_count[entry.action] = may
         return may
 
-    def _place(self, entry: Entry) -> int | None:
-        """Return where it lies by the measure; None when that is no whole number."""
-        if self._measure == "occurred_at":
-            return entry.at
-        if self._measure == "received_at":
-            return entry.received
-        at = entry.read(self._measure)
+    def _series(self, entry: Entry) -> str:
+        return named([entry.read(path) for path in self._series_paths()])
+
+    def _series_paths(self) -> tuple[str, ...]:
+        return self._key if self._by_arrival else ("agent.environment", *self._key)
+
+
+def _slot(values: Sequence[Any]) -> str:
+    """Return the slot of the series of these values."""
+    return f"s/{named(values)}"
+
+
+def _placing(measure: str) -> Callable[[Entry], int | None]:
+    """Return what says where an entry lies by the measure; None when that is no whole number."""
+    if measure == "occurred_at":
+        return attrgetter("at")
+    if measure == "received_at":
+        return attrgetter("received")
+
+    def place(entry: Entry) -> int | None:
+        at = entry.read(measure)
         return at if at.__class__ is int else None
 
-    def _series(self, entry: Entry) -> str:
-        values = [entry.read(field) for field in self._key]
-        return named(values if self._by_arrival else [entry.environment, *values])
+    return place

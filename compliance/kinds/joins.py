@@ -133,6 +133,9 @@ class Join:
                 found.append((group, ()))
             elif own:
                 found.append((group, tuple(one.holds for one in own)))
+        plain = [group.only.field if group.only and not own else "" for group, own in found]
+        if found and all(map(known.is_text, plain)):
+            return _plainly([group.prefix for group, _ in found], plain)
         return _filing(tuple(found)) if found else None
 
     def look_under(self, event: Readable, derived: Derived = None) -> list[str]:
@@ -151,6 +154,9 @@ class Join:
             if not any(tie.op != "same" and known.is_missing(tie.path) for tie in group.ones)
             and not (group.many is not None and known.is_missing(group.many.path))
         )
+        plain = [group.only.path if group.only else "" for group in groups]
+        if all(map(known.is_text, plain)):
+            return _plainly([group.prefix for group in groups], plain)
 
         def look_under(event: Readable) -> list[str]:
             names: list[str] = []
@@ -167,6 +173,20 @@ class Join:
         """
         paths = self._candidate_paths if side == "candidate" else self._event_paths
         return kept_fields(entry, paths)
+
+
+def _plainly(prefixes: Sequence[str], paths: Sequence[str]) -> Filing:
+    """Return what names the slots of single ties, where text stands at each of their paths."""
+    if len(paths) == 1:
+        (begins,), (only,) = [f"{prefix}=" for prefix in prefixes], paths
+        return lambda entry: [begins + entry.read(only)]
+    ties = tuple(zip([f"{prefix}=" for prefix in prefixes], paths, strict=True))
+
+    def names(entry: Readable) -> list[str]:
+        read = entry.read
+        return [begins + read(path) for begins, path in ties]
+
+    return names
 
 
 def _filing(groups: tuple[tuple[_Group, tuple[Holds, ...]], ...]) -> Filing:

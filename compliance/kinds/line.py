@@ -13,6 +13,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from operator import add
 from typing import Any, Final, NamedTuple
 
 from compliance.kinds.base import DAY_US, Book, Item
@@ -65,7 +67,10 @@ class Limit:
         """Read `max_gap`: a duration for times, else a whole number. Raises DefinitionError."""
         if is_time:
             duration: Duration = parse_duration(max_gap)
-            return cls(reach=duration.after, is_time=True, words=str(max_gap))
+            # Asked twice with every entry of a series: without a call in Python where none is due.
+            exact = duration.exact_us
+            reach = duration.after if exact is None else partial(add, exact)
+            return cls(reach=reach, is_time=True, words=str(max_gap))
         if isinstance(max_gap, bool) or not isinstance(max_gap, int):
             raise DefinitionError("max_gap must be a whole number where the measure is no time")
         return cls(reach=lambda at: at + max_gap, is_time=False, words=str(max_gap))
@@ -112,27 +117,27 @@ class Line:
         known["failed"] = False
         self._put(slot, known, book)
 
-    def goes_on(self, series: str, point: Point, book: Book) -> bool:
-        """Put a point on its line in the usual case: the one before it is near, and both count.
+    def goes_on(self, slot: str, at: int, seq: int, day: int, agent: str, book: Book) -> bool:
+        """Put a point that counts on the line in this slot in the usual case: the last one is near.
 
         Says whether it was that: then the pair passes, and is to be counted under the point's seq.
         If not, nothing is done, and it is for `see`.
         """
         if self.keeps_all:
             return False
-        slot = f"s/{series}"
         known = book.get(slot)
         if known is None or known["failed"]:
             return False
         last = known["last"]
         last_at, is_active = last[0], last[3]
-        if not is_active or point.at > self.limit.reach(last_at):
+        if not is_active or at > self.limit.reach(last_at):
             return False
-        at = point.at if point.at >= last_at else last_at
+        at = max(at, last_at)
         due = self.limit.reach(at) if self.tail else None
         if due is not None and book.clock > due:
             return False
-        known["last"] = point if at == point.at else point._replace(at=at)
+        # As a Point, which takes longer to make.
+        known["last"] = (at, seq, COUNTS, True, day, agent)
         book.put(slot, known, due=due)
         return True
 

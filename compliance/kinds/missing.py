@@ -157,6 +157,18 @@ class Numbered:
             ).file(book)
         return True
 
+    def goes_on(self, slot: str, number: int, book: Book) -> bool:
+        """Take in a number in the usual case: it follows the last one of the series in this slot.
+
+        Says whether it does; if not, nothing is done, and it is for `see`.
+        """
+        known = book.get(slot)
+        if known is None or number != known[1] + 1:
+            return False
+        known[1] = number
+        book.put(slot, known)
+        return True
+
     def _mend(self, slot: str, series: str, number: int, known: list[int], book: Book) -> bool:
         """Split the hole in which a late number belongs; say whether there was one."""
         if len(known) > 2 and known[2] == 0:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from compliance.language.conditions import ALWAYS, Condition, compile_condition, leaf_of
+from compliance.language.conditions import ALWAYS, Condition, compile_condition
+from compliance.language.fields import is_text
 
 _MOST_KEPT: Final = 512
 """Answers that are kept of one condition."""
@@ -47,6 +48,11 @@ class Known:
         """Tell whether the value is known, or known to be missing."""
         return path in self._values or self.is_missing(path)
 
+    @property
+    def is_shape(self) -> bool:
+        """Whether it is known which fields are there."""
+        return self._there is not None
+
     def is_there(self, path: str) -> bool:
         """Tell whether the field is known not to be missing."""
         return path in self._values or (self._there is not None and path in self._there)
@@ -54,6 +60,10 @@ class Known:
     def is_missing(self, path: str) -> bool:
         """Tell whether the field is known to be missing."""
         return self._there is not None and path not in self._there
+
+    def is_text(self, path: str) -> bool:
+        """Tell whether text is known to stand there."""
+        return self.is_there(path) and is_text(path)
 
     def tells_person(self) -> bool:
         """Tell whether it is known that the sender may speak for people, or may not."""
@@ -76,6 +86,8 @@ def narrowed(condition: Condition, known: Known) -> Condition | None:
     """
     if condition is ALWAYS:
         return ALWAYS
+    if condition.rules_out(known.action, known.category):
+        return None
     # Many shapes differ in nothing that this condition asks.
     key = (known.is_by_person, *map(known.mark, condition.order))
     answers = condition.answers
@@ -87,22 +99,22 @@ def narrowed(condition: Condition, known: Known) -> Condition | None:
 
 
 def _narrowed(condition: Condition, known: Known) -> Condition | None:
-    left = _left(condition.node, known, condition.people)
+    left = _left(condition.node, known, condition)
     if left is False:
         return None
     return ALWAYS if left is True else compile_condition(left, people=condition.people)
 
 
-def _left(node: Any, known: Known, people: bool) -> Any:
-    """Return what is left of a node: another node, True or False."""
-    if node.__class__ is list or not isinstance(node, Mapping):
-        return _left_of_leaf(node, known, people)
+def _left(node: Any, known: Known, of: Condition) -> Any:
+    """Return what is left of a node of a condition: another node, True or False."""
+    if node.__class__ is not dict and not isinstance(node, Mapping):
+        return _left_of_leaf(node, known, of)
     ((name, part),) = node.items()
     if name == "not":
-        inner = _left(part, known, people)
+        inner = _left(part, known, of)
         return not inner if isinstance(inner, bool) else {"not": inner}
     ends = name == "any"  # an any is told by one that holds, an all by one that does not
-    left = [one for each in part if (one := _left(each, known, people)) is not (not ends)]
+    left = [one for each in part if (one := _left(each, known, of)) is not (not ends)]
     if any(one is ends for one in left):
         return ends
     if not left:
@@ -110,12 +122,12 @@ def _left(node: Any, known: Known, people: bool) -> Any:
     return left[0] if len(left) == 1 else {name: left}
 
 
-def _left_of_leaf(node: Any, known: Known, people: bool) -> Any:
+def _left_of_leaf(node: Any, known: Known, of: Condition) -> Any:
     path, op, value = node
     if isinstance(value, str) and value.startswith("@"):
         return node
     if op in ("exists", "missing") and known.is_there(path):
         return op == "exists"
-    if not known.tells(path) or (people and path == "actor.type" and not known.tells_person()):
+    if not known.tells(path) or (of.people and path == "actor.type" and not known.tells_person()):
         return node
-    return leaf_of(node, people=people)(known)
+    return of.leaf(node)(known)

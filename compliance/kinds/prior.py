@@ -116,7 +116,8 @@ class Prior:
     def see(self, entry: Entry, book: Book) -> None:
         """Decide the entry when it is of the population; then keep it for those to come."""
         if self._derivation is not None:
-            self._derive(entry, book)
+            for shown in self._derivation.shown(entry, book):
+                self._decide(entry, book, shown)
         elif self._population.holds(entry):
             found = self._judge(entry, book, self._pass_when.holds, self._failing)
             if found is True:
@@ -135,7 +136,8 @@ class Prior:
         if population is None:
             return None
         if self._derivation is not None:
-            return Narrowed(see=self._derive, slots=self._slots_of_event)
+            showing = self._derivation.showing(known)
+            return showing and Narrowed(see=self._deriving(showing), slots=self._slots_of_event)
         is_of_it, judge = population.holds, self._judge
         says_enough = (narrowed(self._pass_when, known) or NEVER).holds
         unserved = Failing(why=UNSERVED.why, evidence=evidence_by(self._evidence, known))
@@ -184,18 +186,29 @@ class Prior:
                 return judge(entry, book, ALWAYS.holds, unserved)
             return is_served or unserved
 
+        def asked_of_it(entry: Entry, book: Book) -> Failing | bool:
+            return is_of_it(entry) and asked(entry, book)
+
         def judged(entry: Entry, book: Book) -> Failing | bool:
             if not is_of_it(entry):
                 return False
             return asked(entry, book) if says_enough(entry, entry) else says_less
 
-        is_all = population is ALWAYS and says_enough is ALWAYS.holds
-        return asked if is_all else judged
+        if says_enough is not ALWAYS.holds:
+            return judged
+        return asked if population is ALWAYS else asked_of_it
 
-    def _derive(self, entry: Entry, book: Book) -> None:
-        assert self._derivation is not None, "asked only with a derivation"
-        for shown in self._derivation.shown(entry, book):
-            self._decide(entry, book, shown)
+    def _deriving(
+        self, showing: Callable[[Entry, Book], Sequence[Shown]]
+    ) -> Callable[[Entry, Book], None]:
+        """Return what decides the values that `showing` finds."""
+        decide = self._decide
+
+        def derived(entry: Entry, book: Book) -> None:
+            for shown in showing(entry, book):
+                decide(entry, book, shown)
+
+        return derived
 
     def _all_stores(self) -> Sequence[Candidates | Voids]:
         # The void comes last: an entry that is both serves no event by itself, as before.

@@ -13,8 +13,8 @@ from typing import Any, Final
 from compliance.items import MODULUS, item_digest
 from compliance.kinds.base import Book, Entry, Item, Narrowed, Tested, View
 from compliance.kinds.narrowing import Known, narrowed
-from compliance.kinds.series import day_of, fields_of, named
-from compliance.language.conditions import compile_condition
+from compliance.kinds.series import day_of, fields_of, named, naming
+from compliance.language.conditions import NEVER, compile_condition
 from compliance.language.durations import decimal
 from compliance.result import day_text
 
@@ -45,18 +45,33 @@ class Rate:
         """Add the entry to its bucket when it is of the population."""
         if not self._population.holds(entry):
             return
+        series = named([entry.read(path) for path in self._key])
+        self._measure(entry, series, book, is_counted=self._numerator.holds(entry))
+
+    def _measure(self, entry: Entry, series: str, book: Book, *, is_counted: bool) -> None:
         book.measure(
             day_of(entry, by_arrival=self._by_arrival),
-            named([entry.read(path) for path in self._key]),
+            series,
             entry.agent,
             "" if self._by_arrival else entry.environment,
-            numerator=int(self._numerator.holds(entry)),
+            numerator=1 if is_counted else 0,
             denominator=1,
         )
 
     def see_only(self, known: Known) -> Narrowed | None:
         """Return what does as `see` for entries of this shape; None: it does nothing."""
-        return None if narrowed(self._population, known) is None else Narrowed(see=self.see)
+        population = narrowed(self._population, known)
+        if population is None:
+            return None
+        is_of_it, measure = population.holds, self._measure
+        is_counted = (narrowed(self._numerator, known) or NEVER).holds
+        series_of = naming(self._key, known, named)
+
+        def measured(entry: Entry, book: Book) -> None:
+            if is_of_it(entry):
+                measure(entry, series_of(entry), book, is_counted=is_counted(entry))
+
+        return Narrowed(see=measured)
 
     def expire(self, slot: str, value: Any, book: Book) -> None:
         """Never called: nothing of it is ever due."""

@@ -7,15 +7,19 @@ joined by `/`, each escaped as in an address, so that `a/b` and `c` are never `a
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from operator import itemgetter
+from typing import Any, Final
 from urllib.parse import quote
 
 from compliance.kinds.base import DAY_US, Entry
+from compliance.kinds.narrowing import Known
 
 ABSENT = "%"
 """Stands for a missing value; no escaped value looks like it."""
+_MOST_NAMES: Final = 16_384
+"""Names that are kept of the series of one shape."""
 
 
 @lru_cache(maxsize=8192)
@@ -47,6 +51,32 @@ def _joined(values: Sequence[Any]) -> str:
         else:
             parts.append(ABSENT + quote(json.dumps(value, sort_keys=True), safe=""))
     return "/".join(parts)
+
+
+def naming(
+    paths: Sequence[str], known: Known, write: Callable[[Sequence[Any]], str]
+) -> Callable[[Entry], str]:
+    """Return what writes the name of an entry of one shape, of what stands at these paths.
+
+    `write` makes it of their values, None for one that is missing; of the same ones it is kept.
+    """
+    # Of text alone: a list cannot be looked up, and 1 and true are equal.
+    if not paths or not all(known.is_text(path) for path in paths):
+        return lambda entry: write([entry.read(path) for path in paths])
+    values_of = itemgetter(*paths)
+    names: dict[Any, str] = {}
+
+    def name_of(entry: Entry) -> str:
+        values = values_of(entry.fields)
+        name = names.get(values)
+        if name is None:
+            if len(names) >= _MOST_NAMES:
+                names.clear()
+            # Of one path itemgetter gives no tuple.
+            name = names[values] = write(values if len(paths) > 1 else [values])
+        return name
+
+    return name_of
 
 
 def day_of(entry: Entry, *, by_arrival: bool) -> int:

@@ -44,25 +44,27 @@ class Sightings:
     ) -> list[tuple[str, list[str]]]:
         """Remember an entry under its ties; return of each tie the ids of the bans to look at."""
         kept: Any = later.kept_fields(entry, "candidate") if self._keeps_fields else None
-        sighting = [entry.at, entry.seq, kept]
-        day, hour = entry.at // DAY_US, str(entry.at // HOUR_US % 24)
+        at = entry.at
+        sighting = [at, entry.seq, kept]
+        day, hour = at // DAY_US, str(at // HOUR_US % 24)
         bans: list[tuple[str, list[str]]] = []
         for tie in ties:
             slot = f"t/{tie}"
             known = book.get(slot)
-            is_changed = known is None
             if known is None:
                 known = _new(day)
-            if day < known["day"]:
+                is_changed = True
+            else:
+                is_changed = False
+            if day == known["day"]:
+                is_changed |= _note_in(known["hours"], hour, sighting)
+            elif day < known["day"]:
                 is_changed |= self._note_older(tie, day, hour, sighting, known, book)
             else:
-                if day > known["day"]:
-                    self._turn(tie, day, known, book)
-                    is_changed = True
-                is_changed |= _note_in(known["hours"], hour, sighting)
+                self._turn(tie, day, known, book)
+                is_changed = _note_in(known["hours"], hour, sighting)
             if known["rest"] is not None:
                 is_changed |= self._wake(tie, entry, known, book)
-            # Most entries lie between the first and the last of their hour.
             if is_changed:
                 book.put(slot, known)
             if known["bans"]:

@@ -28,6 +28,7 @@ OPS: Final = (
 LISTS: Final = frozenset({"in", "not_in", "overlaps", "subset_of", "superset_of"})
 """Ops whose value is a list."""
 ORDERED: Final = {"gt": gt, "gte": ge, "lt": lt, "lte": le}
+_NAMING: Final = frozenset({"eq", "ne", "in", "not_in"})
 DEEPEST: Final = 12
 """How far all, any and not may stand in one another."""
 
@@ -56,7 +57,9 @@ _Value: TypeAlias = Callable[[Any, Any], Any]
 class Condition:
     """A condition that is ready to be asked."""
 
-    __slots__ = ("_other", "_paths", "answers", "holds", "node", "order", "people")
+    __slots__ = (
+        "_leaves", "_named", "_other", "_paths", "answers", "holds", "node", "order", "people",
+    )  # fmt: skip
 
     holds: Holds
     """`holds(entry, other=None, derived=None) -> bool`."""
@@ -75,6 +78,8 @@ class Condition:
         self.people = people
         self.answers = {}
         self.holds = _compiled(node, people, 0)
+        self._leaves: dict[int, Holds] = {}
+        self._named = tuple(_named(node))
         leaves = list(leaves_of(node))
         self._paths = frozenset(leaf[0] for leaf in leaves)
         self.order = tuple(sorted(self._paths))
@@ -89,6 +94,24 @@ class Condition:
         """Return the paths it reads of the other entry, `@` left out; what is derived is not."""
         return self._other
 
+    def leaf(self, node: Sequence[Any]) -> Holds:
+        """Return what one of its leaves says by itself."""
+        # By identity: a leaf may hold a list, and is there as long as its condition.
+        holds = self._leaves.get(id(node))
+        if holds is None:
+            holds = self._leaves[id(node)] = _leaf(node[0], node[1], node[2], self.people)
+        return holds
+
+    def rules_out(self, action: str, category: str) -> bool:
+        """Tell whether it surely holds for no entry of an action and category; False: it may.
+
+        The quick answer, by what it demands of these two in so many words; `actions` knows more.
+        """
+        for of_action, is_in, values in self._named:
+            if ((action if of_action else category) in values) is not is_in:
+                return True
+        return False
+
     def actions(self, known: Mapping[str, str]) -> frozenset[str] | None:
         """Return which of these actions (to their categories) it can hold for.
 
@@ -100,7 +123,8 @@ class Condition:
         return frozenset(
             action
             for action, category in known.items()
-            if _can_hold(self.node, _Listed(action, category)) is not False
+            if not self.rules_out(action, category)
+            and _can_hold(self.node, _Listed(action, category)) is not False
         )
 
 
@@ -113,11 +137,6 @@ def compile_condition(node: Any, *, people: bool = False) -> Condition:
     return Condition(node, people=people)
 
 
-def leaf_of(node: Sequence[Any], *, people: bool) -> Holds:
-    """Return what a sound leaf alone says, for who asks it once: no `Condition` is built."""
-    return _leaf(node[0], node[1], node[2], people)
-
-
 def leaves_of(node: Any) -> Iterator[Sequence[Any]]:
     """Yield the leaves of a sound condition, in their order."""
     if isinstance(node, Mapping):
@@ -126,6 +145,17 @@ def leaves_of(node: Any) -> Iterator[Sequence[Any]]:
                 yield from leaves_of(one)
     else:
         yield node
+
+
+def _named(node: Any) -> Iterator[tuple[bool, bool, frozenset[Any]]]:
+    """Yield what must hold of action (else category): that it is one of these values, or none."""
+    if isinstance(node, Mapping):
+        for part in node.get("all", ()):
+            yield from _named(part)
+        return
+    path, op, value = node
+    if path in ("action", "category") and op in _NAMING and not _is_ref(value):
+        yield path == "action", op in ("eq", "in"), frozenset(_listed(value))
 
 
 def _is_ref(value: Any) -> bool:
@@ -506,7 +536,7 @@ class _Unlisted:
 
 def _can_hold(node: Any, of: _Listed | _Unlisted) -> bool | None:
     """Judge a condition by action and category alone; None: it depends on other fields."""
-    if node.__class__ is list or not isinstance(node, Mapping):
+    if node.__class__ is not dict and not isinstance(node, Mapping):
         return of.leaf(node)
     ((name, part),) = node.items()
     if name == "not":

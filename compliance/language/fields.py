@@ -25,6 +25,7 @@ __all__ = [
     "VALUES",
     "Shape",
     "expected_fields",
+    "is_text",
     "is_vendor_action",
 ]
 
@@ -65,6 +66,11 @@ def _fields(struct: type[Struct], prefix: str) -> Iterator[tuple[str, Shape]]:
             yield from _fields(inner, f"{path}.")
         else:
             yield path, _shape(inner)
+
+
+def is_text(path: str) -> bool:
+    """Tell whether what stands at a path is text, when anything does."""
+    return FIELDS[path] in ("string", "time")
 
 
 def _inner(hint: Any) -> Any:
