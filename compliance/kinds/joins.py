@@ -24,6 +24,7 @@ from compliance.language.conditions import (
     ALWAYS,
     Condition,
     Holds,
+    any_of,
     compile_condition,
     leaves_of,
 )
@@ -122,7 +123,7 @@ class Join:
 
         None: none of them can fit any event.
         """
-        found: list[tuple[_Group, tuple[Holds, ...]]] = []
+        found: list[tuple[_Group, Holds | None]] = []
         for group in self._groups:
             if any(tie.op != "same" and known.is_missing(tie.field) for tie in group.ones):
                 continue
@@ -130,10 +131,10 @@ class Join:
                 continue
             own = [left for one in group.own if (left := narrowed(one, known)) is not None]
             if ALWAYS in own:
-                found.append((group, ()))
+                found.append((group, None))
             elif own:
-                found.append((group, tuple(one.holds for one in own)))
-        plain = [group.only.field if group.only and not own else "" for group, own in found]
+                found.append((group, any_of([one.holds for one in own])))
+        plain = [group.only.field if group.only and own is None else "" for group, own in found]
         if found and all(map(known.is_text, plain)):
             return _plainly([group.prefix for group, _ in found], plain)
         return _filing(tuple(found)) if found else None
@@ -189,11 +190,11 @@ def _plainly(prefixes: Sequence[str], paths: Sequence[str]) -> Filing:
     return names
 
 
-def _filing(groups: tuple[tuple[_Group, tuple[Holds, ...]], ...]) -> Filing:
+def _filing(groups: tuple[tuple[_Group, Holds | None], ...]) -> Filing:
     def file_under(candidate: Readable) -> list[str]:
         names: list[str] = []
         for group, own in groups:
-            if not own or any(holds(candidate) for holds in own):
+            if own is None or own(candidate):
                 names += _names(group, candidate.read, by_event=False)
         return names
 
@@ -327,6 +328,8 @@ def _names(group: _Group, read: Any, *, by_event: bool) -> list[str]:
     found = read(tie_of_many.path if by_event else tie_of_many.field)
     if found is None:
         return []
+    if found.__class__ is list and len(found) == 1 and found[0].__class__ is str:
+        return [group.prefix + _encode([*values, found[0]]).decode()]
     texts = sorted({_encode([*values, _plain(one)]).decode() for one in _listed(found)})
     # The larger side holds every value of the smaller: one of the smaller's is where they meet.
     smaller = "superset_of" if by_event else "subset_of"

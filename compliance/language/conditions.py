@@ -184,7 +184,7 @@ def _compiled(node: Any, people: bool, depth: int) -> Holds:
         if not isinstance(part, list | tuple):
             raise DefinitionError(f"{name}: takes a list of conditions")
         parts = tuple(_compiled(one, people, depth + 1) for one in part)
-        return _all(parts) if name == "all" else _any(parts)
+        return _all(parts) if name == "all" else any_of(parts)
     if not isinstance(node, list | tuple) or len(node) != 3 or not isinstance(node[0], str):
         raise DefinitionError(f"{_shown(node)} is no condition; write [field, op, value]")
     return _leaf(node[0], node[1], node[2], people)
@@ -215,7 +215,8 @@ def _all(parts: tuple[Holds, ...]) -> Holds:
     return every
 
 
-def _any(parts: tuple[Holds, ...]) -> Holds:
+def any_of(parts: Sequence[Holds]) -> Holds:
+    """Return what holds when one of these does."""
     if len(parts) == 1:
         return parts[0]
 

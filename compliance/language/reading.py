@@ -39,8 +39,10 @@ def _paths() -> dict[str, dict[str, str]]:
 _SOURCE: Final = {
     path.removeprefix("source."): path for path in SERVER_FIELDS if path.startswith("source.")
 }
+_BEHALF: Final = "actor.on_behalf_of"
 _PATHS: Final = _paths()
 """Block to field to path: one string each for the life of the process, hashed once."""
+_PATHS["actor"]["on_behalf_of"] = _BEHALF
 
 
 class Read(Protocol):
@@ -252,16 +254,27 @@ def _flat(event: Mapping[str, Any]) -> dict[str, Any]:
             if (block or (block is not None and block != [])) and name not in _FREE:
                 fields[name] = block
             continue
-        for inner, value in block.items():
-            # Most values are true by themselves; false, 0 and "" are values, null and [] are none.
-            if value or (value is not None and value != []):
-                path = paths.get(inner)
-                if path is not None:
-                    fields[path] = value
-    if "on_behalf_of" in event["actor"]:
-        for inner, value in event["actor"]["on_behalf_of"].items():
+        try:
+            for inner, value in block.items():
+                # Most are true by themselves; false, 0 and "" are values, null and [] are none.
+                if value or (value is not None and value != []):
+                    fields[paths[inner]] = value
+        except KeyError:
+            # A field that no check may read; records of today hold none.
+            fields.update(_readable(block, paths))
+    if _BEHALF in fields:
+        for inner, value in fields.pop(_BEHALF).items():
             fields[f"actor.on_behalf_of.{inner}"] = value
     return fields
+
+
+def _readable(block: Mapping[str, Any], paths: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of a block that checks may read, by their paths."""
+    return {
+        paths[inner]: value
+        for inner, value in block.items()
+        if inner in paths and value is not None and value != []
+    }
 
 
 def _add_server_fields(
@@ -280,24 +293,25 @@ def _add_server_fields(
     fields["ingest.delay_seconds"] = delay_us / _SECOND_US if rest else whole
     for name, value in source.items():
         fields[_SOURCE[name]] = value
-        if name == "key":
-            fields["ingest.key_id"] = value
-        elif name == "ip":
-            fields["ingest.ip"] = value
-    has_failed = fields["outcome"] in ("failure", "error")
-    expected = _expected(
-        fields["action"], fields["category"], has_failed, str(source.get("scope", ""))
+    if "key" in source:
+        fields["ingest.key_id"] = source["key"]
+    if "ip" in source:
+        fields["ingest.ip"] = source["ip"]
+    expected, together = _expected(
+        fields["action"], fields["category"], fields["outcome"], source.get("scope")
     )
-    missing = [path for path in expected if path not in fields]
-    if missing:
-        fields["missing_fields"] = missing
+    if not fields.keys() >= together:
+        fields["missing_fields"] = [path for path in expected if path not in fields]
 
 
 @lru_cache(maxsize=4096)
-def _expected(action: str, category: str, has_failed: bool, scope: str) -> tuple[str, ...]:
-    outcome = "error" if has_failed else "success"
+def _expected(
+    action: str, category: str, outcome: str, scope: str | None
+) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the fields that should be there, in their order and as a set."""
     event = {"action": action, "category": category, "outcome": outcome}
-    return tuple(expected_fields(event, scope))
+    expected = tuple(expected_fields(event, scope or ""))
+    return expected, frozenset(expected)
 
 
 def us_of(text: str) -> int:
