@@ -101,17 +101,18 @@ WHERE c.relkind IN ('r', 'p')
 -- A function and no view, so that its search_path is fixed: names are printed as it sees them.
 CREATE FUNCTION obs_guard.standing() RETURNS TABLE (fact text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+WITH ledger_table AS MATERIALIZED (SELECT * FROM obs_guard.ledger_table)
 SELECT format(
     'table %s kind=%s owner=%s persistence=%s',
     l.name, l.relkind, pg_get_userbyid(l.relowner), l.relpersistence
 ) AS fact
-FROM obs_guard.ledger_table AS l
+FROM ledger_table AS l
 UNION ALL
 SELECT format(
     'partition %s of %s: %s',
     l.name, i.inhparent::regclass, pg_get_expr(c.relpartbound, c.oid)
 )
-FROM obs_guard.ledger_table AS l
+FROM ledger_table AS l
 JOIN pg_class AS c ON c.oid = l.oid
 JOIN pg_inherits AS i ON i.inhrelid = l.oid AND NOT i.inhdetachpending
 UNION ALL
@@ -119,12 +120,12 @@ SELECT format(
     'column %s.%I %s %s %s',
     l.name, a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated, o.collname
 )
-FROM obs_guard.ledger_table AS l
+FROM ledger_table AS l
 JOIN pg_attribute AS a ON a.attrelid = l.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_collation AS o ON o.oid = a.attcollation
 UNION ALL
 SELECT format('not null %s.%I', l.name, a.attname)
-FROM obs_guard.ledger_table AS l
+FROM ledger_table AS l
 JOIN pg_attribute AS a ON a.attrelid = l.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE a.attnotnull
 UNION ALL
@@ -133,16 +134,16 @@ SELECT format(
     -- VALIDATE CONSTRAINT strengthens, so whether it is valid is no part of the fact.
     o.conname, l.name, replace(pg_get_constraintdef(o.oid), ' NOT VALID', '')
 )
-FROM obs_guard.ledger_table AS l
+FROM ledger_table AS l
 JOIN pg_constraint AS o ON o.conrelid = l.oid AND o.contype IN ('p', 'u', 'c', 'f', 'x')
 UNION ALL
 SELECT format('always %s', pg_get_triggerdef(t.oid))
-FROM obs_guard.ledger_table AS l
+FROM ledger_table AS l
 JOIN pg_trigger AS t ON t.tgrelid = l.oid
 WHERE NOT t.tgisinternal AND t.tgenabled = 'A'
 UNION
 SELECT format('function %s is %s', t.tgfoid::regprocedure, md5(pg_get_functiondef(t.tgfoid)))
-FROM obs_guard.ledger_table AS l
+FROM ledger_table AS l
 JOIN pg_trigger AS t ON t.tgrelid = l.oid
 WHERE NOT t.tgisinternal AND t.tgenabled = 'A'
 $$;
@@ -160,15 +161,21 @@ GRANT SELECT ON obs_guard.lost TO obs_web, obs_worker, obs_read;
 CREATE OR REPLACE FUNCTION obs_guard.after_ddl() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    standing text[];
     lost text;
     found text;
 BEGIN
+    -- Looked at once: this is nearly all that the trigger costs a DDL command.
+    standing := ARRAY(SELECT s.fact FROM obs_guard.standing() AS s);
     DELETE FROM obs_guard.fact AS f
     USING obs_guard.successor AS s
     WHERE f.fact = s.was
-      AND EXISTS (SELECT FROM obs_guard.standing() AS now WHERE now.fact = s.becomes)
-      AND NOT EXISTS (SELECT FROM obs_guard.standing() AS now WHERE now.fact = s.was);
-    SELECT l.fact INTO lost FROM obs_guard.lost AS l ORDER BY l.fact LIMIT 1;
+      AND s.becomes = ANY (standing)
+      AND s.was <> ALL (standing);
+    SELECT f.fact INTO lost
+    FROM (SELECT fact FROM obs_guard.fact EXCEPT SELECT unnest(standing)) AS f
+    ORDER BY f.fact
+    LIMIT 1;
     IF lost IS NOT NULL THEN
         RAISE EXCEPTION '% refused: the ledger would lose this guard: %', tg_tag, lost
             USING ERRCODE = 'insufficient_privilege',
@@ -185,7 +192,7 @@ BEGIN
             USING ERRCODE = 'insufficient_privilege';
     END IF;
     INSERT INTO obs_guard.fact (fact)
-    SELECT s.fact FROM obs_guard.standing() AS s
+    SELECT unnest(standing) EXCEPT SELECT fact FROM obs_guard.fact
     ON CONFLICT DO NOTHING;
 END
 $$;
