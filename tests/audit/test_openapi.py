@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.core.wsgi import get_wsgi_application
 from django.test import Client
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
+from pytest_django.plugin import DjangoDbBlocker
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -20,6 +22,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from audit.auth import make_key
+from audit.ledgers import open_ledger
 from audit.models import Ledger
 from audit.project import catch_up_all
 from audit.query import NAMES
@@ -32,7 +36,6 @@ from tests.compliance.reporting import made as made_report
 from tests.compliance.results import a_result
 from tests.conftest import chain, make_event
 
-ApiKey = Callable[..., str]
 EXAMPLES = 40
 BAD_EVENT = make_event(action="no.such")
 NEEDED = {"/api/v1/ledgers/{name}/consistency": {"from": 1, "to": 2}}
@@ -181,10 +184,20 @@ class Fuzzed:
         return self.send(operation.Case(path_parameters=named, query=query))
 
 
-@pytest.fixture
-def fuzzed(ledger: Ledger, api_key: ApiKey) -> Fuzzed:
+@pytest.fixture(scope="module")
+def everything(django_db_blocker: DjangoDbBlocker) -> Fuzzed:
+    """Return what all tests here ask: none changes or removes what another looks for."""
     scopes = ("entries:read", "events:write", "events:backfill", "governance:write", "ops:write")
-    return Fuzzed(ledger, api_key(ledger, *scopes))
+    with django_db_blocker.unblock():
+        open_ledger(settings.LEDGER)
+        ledger = open_ledger(f"t.{uuid.uuid4().hex[:16]}")
+        _, token = make_key(ledger=ledger, name="test", scopes=scopes, created_by="tests")
+        return Fuzzed(ledger, token)
+
+
+@pytest.fixture
+def fuzzed(database: None, everything: Fuzzed) -> Fuzzed:
+    return everything
 
 
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))
