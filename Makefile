@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 export OBS_DATA ?= $(CURDIR)/var
+# Where compiled modules are not kept, each of the many processes compiles ours anew when it starts.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test check bench bench-large soak shots controls schema lock
