@@ -1,6 +1,7 @@
 """What tests share: a ledger of their own, events, chaining for real, keys, other roles.
 
-Tables are append-only, so nothing is flushed: each test works in a fresh ledger and commits.
+Tables are append-only, so nothing is flushed: each test works in a fresh ledger and commits. What
+goes through every ledger there is would go through those of all tests before: it works `alone`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from django.conf import settings
+from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
 from audit.append import append_pending
@@ -24,6 +27,7 @@ from audit.models import Entry, Ledger
 from audit.receive import Incoming, Receipt, Sender, receive
 from tests.audit.tampering import Connection, guards
 from tests.installation import running
+from tests.servers import empty_database
 
 EVENTS = Sender(via="api", scope="events", scopes=frozenset({"events:write"}), key="testkey1")
 GOVERNANCE = Sender(
@@ -52,6 +56,27 @@ def database(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     with django_db_blocker.unblock():
         open_ledger(settings.LEDGER)
         yield
+
+
+@pytest.fixture
+def alone(django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give the test a database without ledgers of others, for what goes through all there are.
+
+    Name it before every other fixture: what they write would be in the shared one.
+    """
+    with empty_database() as addresses, django_db_blocker.unblock():
+        for variable, address in addresses.items():
+            monkeypatch.setenv(variable, address)
+        name = urlsplit(addresses["DATABASE_URL"]).path[1:] if addresses else ""
+        shared = connection.settings_dict["NAME"]
+        connection.close()
+        connection.settings_dict["NAME"] = name or shared
+        try:
+            open_ledger(settings.LEDGER)
+            yield
+        finally:
+            connection.close()
+            connection.settings_dict["NAME"] = shared
 
 
 @pytest.fixture

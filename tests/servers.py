@@ -6,14 +6,19 @@ DATABASE_URL set nothing starts and that database (an empty one, given as its ow
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import sql
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(tempfile.mkdtemp(prefix="obs-tests-"))
@@ -22,9 +27,11 @@ os.environ["OBS_DATA"] = str(DATA)
 os.environ["OBS_DATABASE_ROLE"] = "owner"
 os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")  # nobody there: a bell may be lost
 
+_EMPTY = "obs_tests_empty"
+_numbers = itertools.count(1)
 _postgres = None
 if "DATABASE_URL" not in os.environ:
-    from obsplatform.local import Postgres
+    from obsplatform.local import DATABASE, Postgres
 
     _postgres = Postgres(DATA, settings={"shared_buffers": "128MB", "max_wal_size": "1GB"})
     _postgres.start()
@@ -35,6 +42,44 @@ if "DATABASE_URL" not in os.environ:
     os.environ["OBS_TEST_READ_URL"] = _postgres.url("read")
 
 
+@contextmanager
+def empty_database() -> Iterator[dict[str, str]]:
+    """Make a migrated database that nobody has written to; yield its addresses by variable.
+
+    Yield none where DATABASE_URL names a server of one's own: we make no databases there.
+    """
+    if _postgres is None:
+        yield {}
+        return
+    number = next(_numbers)
+    name = f"obs_tests_{number}"
+    _postgres.create_database(name, template=_EMPTY)
+    with _superuser() as superuser:
+        try:
+            with psycopg.connect(_postgres.url("superuser", database=name)) as inside:
+                # What a process remembers by a ledger's number is of one ledger all the same.
+                inside.execute(
+                    "SELECT setval(pg_get_serial_sequence('audit_ledger', 'id'), %s)",
+                    [number * 1_000_000],
+                )
+            yield {
+                "DATABASE_URL": _postgres.url("web", database=name),
+                "DATABASE_WORKER_URL": _postgres.url("worker", database=name),
+                "DATABASE_OWNER_URL": _postgres.url("owner", database=name),
+                "OBS_TEST_SUPERUSER_URL": _postgres.url("superuser", database=name),
+                "OBS_TEST_READ_URL": _postgres.url("read", database=name),
+            }
+        finally:
+            superuser.execute(
+                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+
+def _superuser() -> psycopg.Connection:
+    assert _postgres is not None
+    return psycopg.connect(_postgres.url("superuser", database="postgres"), autocommit=True)
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Migrate once; a failure ends the session with its own words."""
     if session.config.option.collectonly:
@@ -42,6 +87,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     subprocess.run(
         [sys.executable, "manage.py", "migrate", "--noinput", "-v", "0"], cwd=ROOT, check=True
     )
+    if _postgres is not None:
+        with _superuser() as superuser:
+            superuser.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                    sql.Identifier(_EMPTY), sql.Identifier(DATABASE)
+                )
+            )
 
 
 def pytest_unconfigure() -> None:

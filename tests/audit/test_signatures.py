@@ -131,6 +131,7 @@ def test_the_seal_command_signs_what_waits(twelve: Ledger) -> None:
     assert isinstance(signature_of(twelve, named), Signed)
 
 
+@pytest.mark.usefixtures("alone")
 def test_the_sealing_process_signs_within_its_patience_also_what_is_not_sealed_yet(
     twelve: Ledger,
 ) -> None:

@@ -235,6 +235,7 @@ def test_a_run_that_fails_says_why_and_can_be_resumed(
     assert the_run(ten).result == "intact"
 
 
+@pytest.mark.usefixtures("alone")
 def test_the_night_only_asks(ledger: Ledger) -> None:
     chain(ledger, [make_event() for _ in range(SIZE)])
 
