@@ -598,6 +598,7 @@ def test_a_worker_killed_amid_pruning_is_followed_by_one_that_ends_it(ledger: Le
         while again(plan).deleted < 500:
             assert worker.poll() is None, "the worker ended before it was killed"
             assert time.monotonic() < deadline
+            time.sleep(0.01)
     finally:
         worker.send_signal(signal.SIGKILL)
         worker.wait(30)
