@@ -70,9 +70,7 @@ def empty_database() -> Iterator[dict[str, str]]:
                 "OBS_TEST_READ_URL": _postgres.url("read", database=name),
             }
         finally:
-            superuser.execute(
-                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+            superuser.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def _superuser() -> psycopg.Connection:

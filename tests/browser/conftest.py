@@ -10,16 +10,18 @@ import json
 import signal
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # ships no types
 import psycopg
 import pytest
+from playwright.sync_api import Page
 
 from audit.verify import CHUNK
 from obsplatform import env
+from tests.browser.chromium import log_in
 from tests.conftest import make_event
 
 POSTED = 5_000
@@ -44,6 +46,30 @@ class _Plain(urllib.request.HTTPErrorProcessor):
 
     def http_response(self, request: Any, response: Any) -> Any:
         return response
+
+
+@pytest.fixture(scope="session")
+def enter(installation: dict[str, Any]) -> Callable[..., None]:
+    """Return what opens a page of the desk, logged in: `enter(page, "/admin/")`.
+
+    Only the first goes by the form: a password's hash and the files of three pages are nearly all
+    the work of a short test. Who ends the session makes the next one log in again.
+    """
+    url = installation["url"]
+    session: list[Any] = []  # of cookies
+
+    def open_page(page: Page, path: str = "/admin/") -> None:
+        page.context.add_cookies(session)
+        page.goto(url + path)
+        if "/admin/login/" in page.url:
+            log_in(page, url, installation["user"], installation["password"])
+            (found,) = [
+                each["value"] for each in page.context.cookies() if each["name"] == "sessionid"
+            ]
+            session[:] = [{"name": "sessionid", "value": found, "url": url}]
+            page.goto(url + path)
+
+    return open_page
 
 
 @pytest.fixture(scope="session")

@@ -10,14 +10,14 @@ import base64
 import json
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect
 
-from tests.browser.chromium import browser, chromium_path, log_in
+from tests.browser.chromium import browser, chromium_path
 from tests.conftest import make_event
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no Chromium on this machine")
@@ -55,7 +55,7 @@ def post_event(installation: dict[str, Any], name: str, *, count: int = 1) -> No
 
 
 @pytest.fixture
-def page(chromium: Browser, installation: dict[str, Any]) -> Iterator[Page]:
+def page(chromium: Browser, enter: Callable[..., None]) -> Iterator[Page]:
     context = chromium.new_context(timezone_id="Asia/Tokyo")
     opened = context.new_page()
     complaints: list[str] = []
@@ -66,7 +66,7 @@ def page(chromium: Browser, installation: dict[str, Any]) -> Iterator[Page]:
         dialog.dismiss()
 
     opened.on("dialog", refuse)
-    log_in(opened, installation["url"], installation["user"], installation["password"])
+    enter(opened)
     yield opened
     context.close()
     assert complaints == []

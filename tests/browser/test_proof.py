@@ -11,12 +11,13 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.chromium import browser, chromium_path, log_in
+from tests.browser.chromium import browser, chromium_path
 from tests.browser.conftest import call
 from tests.conftest import make_event
 
@@ -56,11 +57,10 @@ def entry(installation: dict[str, Any]) -> str:
 
 
 @pytest.fixture
-def page(chromium: Browser, installation: dict[str, Any], entry: str) -> Iterator[Page]:
+def page(chromium: Browser, enter: Callable[..., None], entry: str) -> Iterator[Page]:
     context = chromium.new_context()
     opened = context.new_page()
-    log_in(opened, installation["url"], installation["user"], installation["password"])
-    opened.goto(entry)
+    enter(opened, urlsplit(entry).path)
     yield opened
     context.close()
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.chromium import browser, chromium_path, log_in
+from tests.browser.chromium import browser, chromium_path
 from tests.browser.conftest import call
 from tests.conftest import make_event
 
@@ -20,10 +20,10 @@ PATIENCE = 60_000
 
 
 @pytest.fixture
-def page(installation: dict[str, Any]) -> Iterator[Page]:
+def page(enter: Callable[..., None]) -> Iterator[Page]:
     with browser() as chromium:
         opened = chromium.new_page()
-        log_in(opened, installation["url"], installation["user"], installation["password"])
+        enter(opened)
         yield opened
 
 

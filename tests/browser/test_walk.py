@@ -67,7 +67,9 @@ def test_from_log_in_to_a_proof_and_then_as_an_auditor_who_changes_nothing(
 ) -> None:
     agent = f"walk-{uuid.uuid4().hex[:8]}"
     post_event(installation, agent, count=3)
+    page.context.clear_cookies()
 
+    log_in(page, installation["url"], installation["user"], installation["password"])
     filter_by(page, agent)
     entry_address = open_the_middle_row(page)
     walk_to_the_neighbours(page)

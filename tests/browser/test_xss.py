@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Page
 
 from tests.audit.building import fields_of, full_event, place
-from tests.browser.chromium import browser, chromium_path, log_in
+from tests.browser.chromium import browser, chromium_path
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no Chromium on this machine")
 
@@ -119,7 +119,9 @@ def sent(installation: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def page(chromium: Browser, installation: dict[str, Any]) -> Iterator[Page]:
+def page(
+    chromium: Browser, installation: dict[str, Any], enter: Callable[..., None]
+) -> Iterator[Page]:
     context = chromium.new_context()
     context.add_init_script(WATCH)
     opened = context.new_page()
@@ -145,7 +147,7 @@ def page(chromium: Browser, installation: dict[str, Any]) -> Iterator[Page]:
             else None
         ),
     )
-    log_in(opened, installation["url"], installation["user"], installation["password"])
+    enter(opened)
     yield opened
     context.close()
     assert complaints == []
