@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from audit.models import Ledger
 from obsplatform.log_in_limit import (
@@ -30,8 +31,12 @@ HERE, ELSEWHERE = "192.0.2.7", "198.51.100.9"
 
 
 @pytest.fixture(autouse=True)
-def nothing_counted(database: None) -> Iterator[None]:
-    """Begin and end without attempts: every test of the session comes from one address."""
+def nothing_counted(database: None, settings: Settings) -> Iterator[None]:
+    """Begin and end without attempts: every test of the session comes from one address.
+
+    What is counted does not depend on how a password is hashed, so here it is hashed cheaply.
+    """
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     LogInAttempts.objects.all().delete()
     yield
     LogInAttempts.objects.all().delete()
