@@ -1,5 +1,6 @@
-"""Say at start what is set up wrongly: `manage.py check` and every command run these.
+"""Say at start what is set up wrongly: `manage.py check` and nearly every command run these.
 
+The commands that follow the ledger, and serve no page, make those alone that are about security.
 They look at settings and files alone. What only a running database can tell is /ready's:
 obsplatform.readiness. A wrong value of one setting stops the start in obsplatform.env already;
 here is what is wrong only together with something else.

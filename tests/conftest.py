@@ -25,9 +25,12 @@ from audit.auth import make_key
 from audit.ledgers import open_ledger
 from audit.models import Entry, Ledger
 from audit.receive import Incoming, Receipt, Sender, receive
+from obsplatform import urls
 from tests.audit.tampering import Connection, guards
 from tests.installation import running
 from tests.servers import empty_database
+
+assert urls.urlpatterns  # with them the pages of the admin are there, which tests ask by name
 
 EVENTS = Sender(via="api", scope="events", scopes=frozenset({"events:write"}), key="testkey1")
 GOVERNANCE = Sender(

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, connection
 from psycopg import Error as PostgresError
@@ -37,6 +38,8 @@ class Command(BaseCommand):
         "Chain what waits in the inbox of every ledger and let projections read it. "
         "Example: manage.py append_pending --follow"
     )
+
+    requires_system_checks = (Tags.security,)  # no page is served here, so none is checked
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Define the options."""

@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 import structlog
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 from psycopg import Error as PostgresError
@@ -27,6 +28,8 @@ class Command(BaseCommand):
         "Send each destination the entries that it has not had, in order, until nothing is due. "
         "Exit 0 done, 1 when a destination failed. Example: manage.py deliver --follow"
     )
+
+    requires_system_checks = (Tags.security,)  # no page is served here, so none is checked
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Define the options."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 from psycopg import Error as PostgresError
@@ -42,6 +43,8 @@ class Command(BaseCommand):
         "root is. With --follow also publishes them to anchors and asks witnesses. "
         "Example: manage.py seal --follow"
     )
+
+    requires_system_checks = (Tags.security,)  # no page is served here, so none is checked
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Define the options."""
