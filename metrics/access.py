@@ -1,14 +1,15 @@
 """Say who may see /metrics, /status and the details of /ready.
 
-Three ways in: from this machine itself, with the scraper's token (OBS_METRICS_TOKEN), or with an
-API key that holds `entries:read`, which sees its own ledger only. Keys: audit.auth.
+Four ways in: from this machine itself, from a network that OBS_METRICS_ALLOW names, with the
+scraper's token (OBS_METRICS_TOKEN), or with an API key that holds `entries:read`, which sees its
+own ledger only. Keys: audit.auth.
 """
 
 from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from django.conf import settings
 from django.db import OperationalError
@@ -30,7 +31,7 @@ class Viewer:
 
 def viewer(request: HttpRequest) -> Viewer:
     """Return who looks; raises AuthRefused (401, 403) for anyone who may not."""
-    if is_loopback(request) or _has_scraper_token(request):
+    if is_loopback(request) or _is_allowed_network(request) or _has_scraper_token(request):
         return Viewer(ledger=None)
     grant = auth.authenticate(request)
     auth.require_scope(grant, "entries:read")
@@ -61,19 +62,41 @@ def refusal(refused: AuthRefused) -> HttpResponse:
     )
 
 
-def is_loopback(request: HttpRequest) -> bool:
-    """Tell whether the request was made on this machine and for itself.
+def process_refused() -> AuthRefused:
+    """Return why a key may not see what a process counts: that is of all ledgers together."""
+    return AuthRefused(
+        status=403,
+        code="scope-missing",
+        message="A key sees its own ledger; what a process counts is of all of them. "
+        "Leave out `scope=process`, or send OBS_METRICS_TOKEN.",
+    )
 
-    Behind a proxy on the same machine every request comes from loopback, so one that was
-    forwarded never counts, whatever address it claims.
+
+def is_loopback(request: HttpRequest) -> bool:
+    """Tell whether the request was made on this machine and for itself."""
+    address = _peer(request)
+    return address is not None and address.is_loopback
+
+
+def _is_allowed_network(request: HttpRequest) -> bool:
+    address = _peer(request)
+    return address is not None and any(address in network for network in settings.METRICS_ALLOW)
+
+
+def _peer(request: HttpRequest) -> IPv4Address | IPv6Address | None:
+    """Return who made the request; None when it was forwarded, or came by a Unix socket.
+
+    Behind a proxy every request comes from the proxy's address, so one that was forwarded never
+    counts, whatever address it claims.
     """
     if any(name in request.META for name in _FORWARDED):
-        return False
-    address = request.META.get("REMOTE_ADDR", "")
+        return None
     try:
-        return ip_address(address).is_loopback
+        address = ip_address(request.META.get("REMOTE_ADDR", ""))
     except ValueError:
-        return False  # a Unix socket has no address, and a proxy is behind it
+        return None  # a Unix socket has no address, and a proxy is behind it
+    # A server that listens on both families sees IPv4 as ::ffff:10.1.2.3.
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _has_scraper_token(request: HttpRequest) -> bool:

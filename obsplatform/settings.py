@@ -18,6 +18,7 @@ from tracing import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
+COMMIT = env.text("OBS_COMMIT", "unknown")  # of the code; an image is built with it
 
 # --- Where an installation lives -------------------------------------------------------------
 
@@ -259,6 +260,9 @@ DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = RECORD_IP  # an address is personal data
 METRICS_AGENT_LABEL = env.choice("OBS_METRICS_AGENT_LABEL", "name", ("off", "name", "id"))
 METRICS_MAX_AGENTS = env.integer("OBS_METRICS_MAX_AGENTS", 200, least=0, most=1000)  # then `_other`
 METRICS_MINUTE_DAYS = env.integer("OBS_METRICS_MINUTE_DAYS", 35, least=1, most=3650)  # of history
+METRICS_DETAIL = env.choice("OBS_METRICS_DETAIL", "standard", ("minimal", "standard", "full"))
+METRICS_ENABLED = env.boolean("OBS_METRICS_ENABLED", True)
+METRICS_ALLOW = env.networks("OBS_METRICS_ALLOW")  # may scrape, as this machine itself always may
 METRICS_TOKEN = env.text("OBS_METRICS_TOKEN")  # lets a scraper in that is not on loopback
 # Edges may be added, never taken away; 10 ms is what /health is held to.
 PROMETHEUS_LATENCY_BUCKETS = (

@@ -144,6 +144,12 @@ def api_key(database: None) -> Callable[..., str]:
     return make
 
 
+def render_metrics_anew() -> None:
+    """Let the next scrape render: a page that was rendered stands for five seconds."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM metrics_page")
+
+
 @pytest.fixture
 def as_role() -> Iterator[Callable[[str], psycopg.Connection[Any]]]:
     """Return a maker of connections as `superuser`, `owner`, `web`, `worker` or `read`."""

@@ -29,6 +29,7 @@ from django.core.management.base import CommandParser
 from django.test import Client
 from django.urls import URLPattern, URLResolver, resolve
 from prometheus_client.parser import text_string_to_metric_families
+from pytest_django import Settings
 
 from audit import auth, cloudevents, limits, openapi, query, stored
 from audit.actions import ACTIONS, expected_fields, scope_needed
@@ -40,7 +41,7 @@ from audit.parse import parse_event
 from obsplatform import readiness
 from obsplatform.settings import VERSION
 from tests import documents
-from tests.conftest import make_event
+from tests.conftest import make_event, render_metrics_anew
 from tests.documents import DOCS, ROOT
 from tests.error_codes import codes_raised
 from tests.event_fields import event_fields
@@ -549,8 +550,10 @@ def test_every_table_is_documented_and_no_other() -> None:
 
 
 @pytest.fixture
-def families(database: None) -> dict[str, str]:
+def families(database: None, settings: Settings) -> dict[str, str]:
     """Return name and type of every family of a scrape, as the text form names them."""
+    settings.METRICS_DETAIL = "full"
+    render_metrics_anew()
     page = Client().get("/metrics").content.decode()
     assert list(text_string_to_metric_families(page))
     return dict(re.findall(r"^# TYPE (\S+) (\S+)$", page, re.MULTILINE))

@@ -139,13 +139,14 @@ CREATE TABLE metrics_fact (
 );
 
 -- What /metrics?scope=platform answers, rendered once for all processes. An empty scope is all of
--- the installation; else it is the name of the ledger that a key sees.
-CREATE TABLE metrics_page (
+-- the installation; else it is the name of the ledger that a key sees. Not logged: it is replaced
+-- every five seconds, and one that a crash takes is rendered again.
+CREATE UNLOGGED TABLE metrics_page (
     scope text COLLATE "C" NOT NULL,
     format text COLLATE "C" NOT NULL,
-    body bytea NOT NULL,
+    body bytea NOT NULL,  -- UTF-8 in zlib's format
     seconds double precision NOT NULL,  -- how long it took to render
-    made_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    made_at timestamptz NOT NULL,  -- when its rows began to be read
     PRIMARY KEY (scope, format)
 );
 

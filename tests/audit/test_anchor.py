@@ -48,7 +48,7 @@ from audit.witnessing import WitnessServer, open_cosigner
 from tests.audit.sinks.publishing import LOOPBACK
 from tests.audit.tampering import Connection, tampering
 from tests.audit.test_tree import grow_to
-from tests.conftest import entries
+from tests.conftest import entries, render_metrics_anew
 
 
 @dataclass
@@ -383,6 +383,7 @@ def test_a_witness_can_be_compared_too(sealed: Ledger, tmp_path: Path) -> None:
 
 
 def gauge(name: str, **labels: str) -> float:
+    render_metrics_anew()
     text = Client().get("/metrics").content.decode()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

@@ -24,6 +24,7 @@ from compliance.result import FrameworkResult, sealed
 from compliance.snapshot import seal_snapshot
 from compliance.waiver import WaiverAsked, ask_waiver
 from tests.compliance.results import a_result
+from tests.conftest import render_metrics_anew
 
 FAMILIES = {
     "obs_compliance_score_ratio",
@@ -40,6 +41,7 @@ ALICE = 1
 
 def samples(ledger: Ledger) -> dict[tuple[str, str], float]:
     """Return the samples of a scrape that are this ledger's, by name and the other label."""
+    render_metrics_anew()
     page = Client().get("/metrics").content.decode()
     return {
         (sample.name, sample.labels.get("framework") or sample.labels.get("severity", "")): float(

@@ -28,8 +28,8 @@ from pytest_django import Settings
 
 from audit import appendstats, figures
 from audit.models import Ledger, Verification
-from metrics import expose
-from tests.conftest import chain, make_event, post
+from metrics import collected
+from tests.conftest import chain, make_event, post, render_metrics_anew
 
 STRANGER: dict[str, Any] = {"REMOTE_ADDR": "203.0.113.9"}
 FAMILIES = {
@@ -54,6 +54,8 @@ def _database(database: None) -> None:
 
 
 def scrape(**extra: Any) -> str:
+    """Return a page that is rendered now."""
+    render_metrics_anew()
     response = Client().get("/metrics", **extra)
     assert response.status_code == 200
     return response.content.decode()
@@ -305,7 +307,7 @@ def test_collector_that_cannot_read_leaves_the_others_and_shows(settings: Settin
     away = f"{__name__}.Away"
     others = settings.METRICS_COLLECTORS
     settings.METRICS_COLLECTORS = [away, *others]
-    expose.collectors.cache_clear()
+    collected.collectors.cache_clear()
 
     try:
         up = {
@@ -315,7 +317,7 @@ def test_collector_that_cannot_read_leaves_the_others_and_shows(settings: Settin
             if sample.name == "obs_metrics_collector_up"
         }
     finally:
-        expose.collectors.cache_clear()
+        collected.collectors.cache_clear()
 
     assert up == {away: 0} | dict.fromkeys(others, 1)
 
