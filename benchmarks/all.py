@@ -25,6 +25,7 @@ SCRIPTS: tuple[tuple[str, ...], ...] = (
     ("pages",),
     ("bundle",),
     ("reports",),
+    ("exposition",),
     ("destinations", "--per-second", "2000", "--events", "60000"),
     ("peers",),
 )

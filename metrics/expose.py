@@ -52,32 +52,27 @@ def families_of(*, detail: Detail, ledger: str | None = None) -> list[Family]:
     ]
 
 
-def platform(*, ledger: str | None = None) -> dict[Format, str]:
+def level() -> Detail | None:
+    """Return how much is shown; None while metrics are switched off."""
+    return cast("Detail", settings.METRICS_DETAIL) if settings.METRICS_ENABLED else None
+
+
+def platform(*, detail: Detail | None, ledger: str | None = None) -> dict[Format, str]:
     """Return the platform's families in both formats, without an `# EOF`.
 
-    With `ledger`, only what was counted of it. With metrics switched off, only which parts of
-    observing are on. Raises what the database raises.
+    With `ledger`, only what was counted of it. With no detail, which is switched off, only which
+    parts of observing are on. Raises what the database raises.
     """
-    if not is_on():
+    if detail is None:
         families = [] if ledger else [COMPONENT_ENABLED]
         return _written(families, read_series(families))
-    families = families_of(detail=detail(), ledger=ledger)
+    families = families_of(detail=detail, ledger=ledger)
     series = read_series(families, ledger=ledger)
     add_collected(series, families, ledger=ledger)
     if ledger is None:
         build = (("commit", settings.COMMIT), ("version", settings.VERSION))
         series.put(BUILD_INFO.name, build, 1)
     return _written(families, series)
-
-
-def is_on() -> bool:
-    """Tell whether metrics are switched on."""
-    return settings.METRICS_ENABLED
-
-
-def detail() -> Detail:
-    """Return how much is shown."""
-    return cast("Detail", settings.METRICS_DETAIL)
 
 
 def served(*, age: float, seconds: float | None) -> dict[Format, str]:

@@ -21,6 +21,7 @@ from django.db import connection, transaction
 from audit.database import raw_connection, rows
 from metrics import expose, page_copy
 from metrics.collected import UNANSWERED
+from metrics.family import Detail
 from metrics.served_page import Page
 from metrics.text_format import FORMATS, Format
 
@@ -52,17 +53,17 @@ class NoPage(Exception):
     """The database does not answer in time, and no page was kept on this machine."""
 
 
-def newest(scope: str, form: Format) -> Page:
+def newest(scope: str, form: Format, *, detail: Detail | None) -> Page:
     """Return the page of a scope: empty for all, or the name of the ledger that a key sees.
 
-    Renders it when it is due. Raises NoPage.
+    Renders it when it is due, at this level of detail; None is switched off. Raises NoPage.
     """
     found: Page | None = None
     try:
         with _in_time():
             found = _read(scope, form)
         if found is None or _is_old(found):
-            found = _renewed(scope, form, found)
+            found = _renewed(scope, form, found, detail)
     except UNANSWERED as error:
         log.warning("metrics.page_not_rendered", scope=scope, error=str(error))
         return _last_resort(scope, form, found)
@@ -83,21 +84,23 @@ def _last_resort(scope: str, form: Format, found: Page | None) -> Page:
     return max(pages, key=lambda page: page.made_at)
 
 
-def _renewed(scope: str, form: Format, old: Page | None) -> Page:
+def _renewed(scope: str, form: Format, old: Page | None, detail: Detail | None) -> Page:
     with _in_time():
         if not rows(_TRY_LOCK, (scope,))[0][0]:
             if old is not None:
                 return old
             rows(_WAIT_FOR_LOCK, (scope,))
         found = _read(scope, form)  # another may have written it since
-        return _rendered(scope)[form] if found is None or _is_old(found) else found
+        if found is None or _is_old(found):
+            found = _rendered(scope, detail)[form]
+    return found
 
 
-def _rendered(scope: str) -> dict[Format, Page]:
+def _rendered(scope: str, detail: Detail | None) -> dict[Format, Page]:
     """Render and write both formats, so that neither shows an older state than the other."""
     made_at = rows(_NOW)[0][0]
     started = time.perf_counter()
-    texts = expose.platform(ledger=scope or None)
+    texts = expose.platform(detail=detail, ledger=scope or None)
     seconds = time.perf_counter() - started
     for form in FORMATS:
         body = zlib.compress(texts[form].encode(), 1)

@@ -18,7 +18,7 @@ import structlog
 from audit.database import raw_cursor, rows
 from metrics.agent_families import CUSTOM_COUNTER, CUSTOM_GAUGE, CUSTOM_SECONDS
 from metrics.families import BY_NAME, folded
-from metrics.family import Family
+from metrics.family import Family, Source
 from metrics.knowing import known
 from metrics.known import Custom
 from metrics.labels import Names
@@ -111,7 +111,7 @@ def read_series(families: Iterable[Family], *, ledger: str | None = None) -> Ser
         _add_entries(sums, ledger)
     counted = _counted(sums)
     if "process" in sources:
-        _add_rows(sums, rows(_PROCESS), ledger)
+        _add_rows(sums, rows(_PROCESS), "process", ledger)
     named = _Naming(sums.refused)
     made = _in_units(sums, wanted, named)
     if METRICS_SERIES.name in wanted:
@@ -126,7 +126,7 @@ def read_series(families: Iterable[Family], *, ledger: str | None = None) -> Ser
 
 def _add_entries(sums: _Sums, ledger: str | None) -> None:
     of_ledger = {"ledger": ledger}
-    _add_rows(sums, rows(_TOTALS, of_ledger), None)
+    _add_rows(sums, rows(_TOTALS, of_ledger), "entries", None)
     for name, labels, number in rows(_GAUGES, of_ledger):
         sums.count((name, labels), int(number))
     for name, labels, place, trace_id, number, at in rows(_EXEMPLARS, of_ledger):
@@ -150,13 +150,16 @@ def _add_open(sums: _Sums, ledger: str | None) -> None:
         sums.count((name, " ".join(values)), number)
 
 
-def _add_rows(sums: _Sums, found: Iterable[Sequence[Any]], ledger: str | None) -> None:
-    """Add rows of totals; with `ledger`, those whose label says it."""
+def _add_rows(
+    sums: _Sums, found: Iterable[Sequence[Any]], source: Source, ledger: str | None
+) -> None:
+    """Add rows of one source; with `ledger`, those whose label says it."""
     for name, labels, number, buckets, total in found:
         family = BY_NAME.get(name)
-        if family is None or (ledger and not _is_of(family, labels, ledger)):
-            if family is None:
-                sums.refused.add(name)
+        if family is None or source not in family.sources:
+            sums.refused.add(name)
+        elif ledger and not _is_of(family, labels, ledger):
+            continue
         elif family.kind != "histogram":
             sums.count((name, labels), int(number))
         elif buckets is not None and len(buckets) == len(family.edges) + 1:

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from audit.errors import AuthRefused
 from metrics import access, expose, page
 from metrics.collected import UNANSWERED
+from metrics.family import Detail
 from metrics.text_format import EOF, Format
 
 SCOPES: Final = ("platform", "process")
@@ -46,22 +47,21 @@ def metrics(request: HttpRequest) -> HttpResponse:
 def _answer(request: HttpRequest, scope: str, ledger: str | None) -> HttpResponse:
     accept = request.headers.get("Accept", "")
     content_type, form = expose.content_type(accept)
+    detail = expose.level()
     parts = []
-    if scope != "platform" and ledger is None and expose.is_on():
+    if scope != "platform" and ledger is None and detail is not None:
         parts.append(expose.process(accept))
     if scope != "process":
-        parts += _platform(ledger, form)
+        parts += _platform(ledger, form, detail)
     if form == "openmetrics":
         parts.append(EOF)
     return HttpResponse("".join(parts), content_type=content_type)
 
 
-def _platform(ledger: str | None, form: Format) -> list[str]:
-    shown = page.newest(ledger or "", form)
-    of_page = expose.served(
-        age=page.age_of(shown), seconds=shown.seconds if expose.is_on() else None
-    )
-    return [shown.body, of_page[form]]
+def _platform(ledger: str | None, form: Format, detail: Detail | None) -> list[str]:
+    shown = page.newest(ledger or "", form, detail=detail)
+    seconds = None if detail is None else shown.seconds
+    return [shown.body, expose.served(age=page.age_of(shown), seconds=seconds)[form]]
 
 
 def _unavailable(why: str) -> HttpResponse:
