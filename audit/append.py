@@ -28,6 +28,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from psycopg import errors as pg
 
+from audit import measures
 from audit.appendstats import reason_of, record_append, record_failure
 from audit.database import raw_connection, raw_cursor, rows
 from audit.errors import TilesMissing
@@ -142,6 +143,7 @@ ON CONFLICT (ledger_id, key_id, day) DO UPDATE SET events = audit_keyusage.event
 class Appended:
     """What one transaction did."""
 
+    ledger: str
     entries: int
     duplicates: int
     quarantined: int
@@ -264,11 +266,15 @@ def _append_once(ledger_id: int, batch: int) -> Appended | None:
                 )
     _edges[ledger_id] = new_hash, edge
     done = Appended(
+        ledger=ledger_name,
         entries=new_size - size,
         duplicates=duplicates,
         quarantined=len(conflicts) + len(unreadable) + len(refused),
         size=new_size,
     )
+    if measures.is_gathering():
+        _measure(done, fresh, {id(one) for one, _ in refused}, conflicts=len(conflicts))
+        measures.overhead("audit", seconds=time.perf_counter() - started)
     log.info(
         "chained",
         ledger=ledger_name,
@@ -557,6 +563,32 @@ def _count_use(
     used = Counter(one.post.key_id for one in fresh if one.post.key_id and id(one) not in refused)
     for key_id, count in used.items():
         cursor.execute(_COUNT_USE, (ledger_id, key_id, today, count))
+
+
+def _measure(
+    done: Appended, fresh: Sequence[_Waiting], refused: set[int], *, conflicts: int
+) -> None:
+    """Count what was committed: how long events waited, a POST at once, and what was left out.
+
+    Backfilled ones are left out: a history load says nothing of how late news is.
+    """
+    now = datetime.now(UTC)
+    posts = {id(one.post): one.post for one in fresh}
+    entries = Counter(id(one.post) for one in fresh if not refused or id(one) not in refused)
+    for key, number in entries.items():
+        if not posts[key].is_backfill:
+            waited = (now - posts[key].received_at).total_seconds()
+            measures.observe(
+                "obs_ingest_lag_seconds", "chained", done.ledger, value=waited, times=number
+            )
+    untaken = {
+        "duplicate": done.duplicates,
+        "conflict": conflicts,
+        "refused": done.quarantined - conflicts,
+    }
+    for reason, number in untaken.items():
+        if number:
+            measures.count("obs_ingest_rejected_total", reason, done.ledger, n=number)
 
 
 def _count_failure(error: psycopg.Error) -> None:

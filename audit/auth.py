@@ -23,7 +23,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
-from audit import receive
+from audit import measures, receive
 from audit.errors import AuthRefused
 from audit.models import AgentKey, Ledger
 
@@ -175,6 +175,17 @@ def authenticate(request: HttpRequest) -> KeyGrant:
     Raises AuthRefused (401) when there is none, or it is malformed, unknown, expired or revoked.
     Only the Authorization header counts; cookies are never looked at.
     """
+    try:
+        grant = _authenticate(request)
+    except AuthRefused as refused:
+        if refused.code != "key-missing":  # nobody tried
+            measures.count("obs_auth_attempts_total", "api_key", "denied")
+        raise
+    measures.count("obs_auth_attempts_total", "api_key", "success")
+    return grant
+
+
+def _authenticate(request: HttpRequest) -> KeyGrant:
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if not token or scheme.lower() != "bearer":
         raise AuthRefused(

@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 from psycopg_pool import PoolTimeout
 
-from audit import admit, auth, cloudevents
+from audit import admit, auth, cloudevents, measures
 from audit.admit import NotNow
 from audit.auth import KeyGrant
 from audit.bodies import NDJSON, split_body
@@ -55,6 +56,7 @@ def post_events(request: HttpRequest) -> HttpResponse:
     try:
         return _post_events(request)
     except (AuthRefused, NotNow, BodyRefused) as refusal:
+        _count_refused(_reason_of(refusal))
         answer = problem(refusal.status, refusal.code, detail=refusal.message)
         if isinstance(refusal, NotNow):
             answer["Retry-After"] = str(refusal.retry_after)
@@ -62,9 +64,11 @@ def post_events(request: HttpRequest) -> HttpResponse:
             answer["WWW-Authenticate"] = "Bearer"
         return answer
     except EventRejected as refusal:
+        _count_refused("validation")
         return problem(400, refusal.code, detail=refusal.message, path=refusal.path)
     except (DatabaseError, InterfaceError, psycopg.Error, PoolTimeout) as error:
         # Also a connection lost during COMMIT: it is unknown then, and the retry is harmless.
+        _count_refused("database")
         log.error("receive.failed", error=type(error).__name__, detail=str(error).split("\n")[0])
         answer = problem(503, "database", detail=f"The database did not confirm. {_RETRY}")
         answer["Retry-After"] = "1"
@@ -79,6 +83,7 @@ def _post_events(request: HttpRequest) -> HttpResponse:
     if backfill:
         auth.require_scope(grant, "events:backfill")
     incoming = _incoming(request, grant)
+    measures.observe("obs_ingest_batch_events", grant.ledger_name, value=len(incoming))
     admit.admit_events(grant, len(incoming))
     sender = Sender(
         via="api",
@@ -97,6 +102,8 @@ def _post_events(request: HttpRequest) -> HttpResponse:
         request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
         traceparent=request.META.get("HTTP_TRACEPARENT", "")[:200],
     )
+    if measures.is_gathering():
+        _count_untaken(receipts, grant.ledger_name)
     is_there = bool(wait) and _wait(receipts, grant, until=wait)
     return _answer(receipts, is_there=is_there)
 
@@ -122,6 +129,45 @@ def _trust(grant: KeyGrant) -> str:
     if "governance:write" in grant.scopes:
         return "governance"
     return "ops" if "ops:write" in grant.scopes else "events"
+
+
+# --- What is counted of refusals ------------------------------------------------------------------
+
+_SIZES = frozenset({"too-large", "too-many-events", "too-long", "too-many-keys", "depth"})
+
+
+def _reason_of(refusal: AuthRefused | NotNow | BodyRefused) -> str:
+    """Return why a whole POST was refused: `auth`, `rate`, `refused` (by us), `size`, or its form.
+
+    A key over its rate or quota is `rate`; a platform that takes nothing now is `refused`.
+    """
+    if isinstance(refusal, AuthRefused):
+        return "auth"
+    if isinstance(refusal, NotNow):
+        return "rate" if refusal.status == HTTPStatus.TOO_MANY_REQUESTS else "refused"
+    return "size" if refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else "validation"
+
+
+def _count_refused(reason: str) -> None:
+    """Count a POST that was refused; of no ledger while nobody knows its key."""
+    ledger = structlog.contextvars.get_contextvars().get("ledger", "_none")
+    measures.count("obs_ingest_rejected_total", reason, str(ledger))
+
+
+def _count_untaken(receipts: Sequence[Receipt], ledger: str) -> None:
+    """Count the events of a POST that were not taken, by why."""
+    reasons = Counter(_reason_of_event(each) for each in receipts if each.status != "received")
+    for reason, number in reasons.items():
+        measures.count("obs_ingest_rejected_total", reason, ledger, n=number)
+
+
+def _reason_of_event(receipt: Receipt) -> str:
+    if receipt.status != "rejected":
+        return receipt.status  # `duplicate` or `conflict`
+    code = receipt.error["code"] if receipt.error else ""
+    if code == "scope-missing":
+        return "auth"
+    return "size" if code in _SIZES else "validation"
 
 
 # --- From the body to events ---------------------------------------------------------------------

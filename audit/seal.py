@@ -21,6 +21,7 @@ from typing import Protocol
 import structlog
 from django.db import transaction
 
+from audit import measures
 from audit.database import rows
 from audit.errors import (
     LedgerBehind,
@@ -73,6 +74,26 @@ WHERE l.succeeded_by = ''
   )
 ORDER BY l.id
 """
+# When the entries of a stretch were received, those of a POST at once. A stretch that is long is
+# asked at every so many entries, which then stand for those up to the next.
+_RECEIVED = """
+SELECT received_at, count(*)
+FROM audit_entry
+WHERE ledger_id = %(ledger)s
+  AND seq >= %(from)s
+  AND seq < %(to)s
+  AND NOT is_backfill
+GROUP BY received_at
+"""
+_RECEIVED_AT = """
+SELECT received_at, %(each)s::bigint
+FROM audit_entry
+WHERE ledger_id = %(ledger)s
+  AND seq = ANY(%(seqs)s::bigint[])
+  AND NOT is_backfill
+"""
+_LONG_STRETCH = 5_000
+_LOOKS = 500
 _KEYS = "SELECT vkey FROM audit_signingkey WHERE ledger_id = %s ORDER BY first_used_at DESC, vkey"
 _ADD_KEY = """
 INSERT INTO audit_signingkey (ledger_id, vkey, first_size)
@@ -216,7 +237,31 @@ def _seal(
             rows(_MENDED, (ledger.id,))
             return None
         root = root_of(size, tree_of(ledger.id, size=size))
-        return _sign(ledger, size, root, signers, state, witnesses)
+        received = _received(ledger, newest[0][0] if newest else 0, size)
+        sealed = _sign(ledger, size, root, signers, state, witnesses)
+        for received_at, number in received:
+            measures.observe(
+                "obs_ingest_lag_seconds",
+                *("sealed", ledger.name),
+                value=(sealed.signed_at - received_at).total_seconds(),
+                times=number,
+            )
+        return sealed
+
+
+def _received(ledger: Ledger, start: int, end: int) -> list[tuple[datetime, int]]:
+    """Return when the entries of a stretch were received, and how many at each time."""
+    if not measures.is_gathering():
+        return []
+    asked: dict[str, object] = {"ledger": ledger.id, "from": start, "to": end}
+    if end - start <= _LONG_STRETCH:
+        return [(at, number) for at, number in rows(_RECEIVED, asked)]
+    each = -(-(end - start) // _LOOKS)
+    seqs = list(range(start, end, each))
+    return [
+        (at, number)
+        for at, number in rows(_RECEIVED_AT, {"ledger": ledger.id, "seqs": seqs, "each": each})
+    ]
 
 
 def _check_contradicted(ledger: Ledger) -> None:

@@ -66,7 +66,7 @@ STORE_BYTES: Final = family(
     help="Bytes of a table with partitions and indexes.", unit="bytes",
 )  # fmt: skip
 PROCESS_CPU: Final = family(
-    "counter", 70, "obs_process_cpu_seconds_total", "role", cap=6, sources=("process",),
+    "counter", 70, "obs_process_cpu_seconds_total", "role", cap=7, sources=("process",),
     help="Processor time of the platform's processes, by role.", unit="seconds",
 )  # fmt: skip
 HOST_CPU: Final = family(
@@ -109,7 +109,7 @@ CONTEXT_SWITCHES: Final = family(
     help="Times the kernel took the processor from a process of the platform.",
 )  # fmt: skip
 CELERY_TASKS: Final = family(
-    "counter", 76, "obs_celery_tasks_total", "task status", cap=20, sources=("process",),
+    "counter", 76, "obs_celery_tasks_total", "task status", cap=40, sources=("process",),
     help="The platform's own background tasks, by how they ended.",
 )  # fmt: skip
 CELERY_SECONDS: Final = family(

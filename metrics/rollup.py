@@ -13,6 +13,7 @@ Who reads the rows: expose.py. Tables: sql/0001_rollups.sql.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -23,6 +24,7 @@ import psycopg
 from django.conf import settings
 from django.utils import timezone
 
+from audit import measures
 from metrics.fold import FoldState, Increments, Names
 from metrics.increments import Cell
 from metrics.knowing import known
@@ -120,6 +122,13 @@ class Rollups:
         self, cursor: psycopg.Cursor[Any], ledger_id: int, batch: Sequence[tuple[int, bytes]]
     ) -> None:
         """Count these entries, in the caller's transaction."""
+        began = time.perf_counter()
+        self._apply(cursor, ledger_id, batch)
+        measures.overhead("metrics", seconds=time.perf_counter() - began)
+
+    def _apply(
+        self, cursor: psycopg.Cursor[Any], ledger_id: int, batch: Sequence[tuple[int, bytes]]
+    ) -> None:
         names = self._names(cursor)
         found = cursor.execute(_STATE, (ledger_id,)).fetchone()
         state = FoldState.from_json(msgspec.json.decode(found[0]) if found else None)

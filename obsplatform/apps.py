@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class PlatformConfig(AppConfig):
@@ -12,8 +13,11 @@ class PlatformConfig(AppConfig):
     verbose_name = "Platform"
 
     def ready(self) -> None:
-        """Register the system checks, the log-ins, and our Celery application."""
+        """Register the system checks, the log-ins and our Celery application; count commands."""
+        from metrics import flushing
         from obsplatform import celery, system_checks  # noqa: F401  (importing them does it)
         from obsplatform.people_acts import connect
 
         connect()
+        if settings.PROCESS_ROLE:
+            flushing.start(settings.PROCESS_ROLE)

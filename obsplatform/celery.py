@@ -19,6 +19,32 @@ app.autodiscover_tasks()
 app.steps["worker"].add(DjangoStructLogInitStep)  # the request's id, out of the message
 
 
+@signals.worker_init.connect
+def count_worker(**_: Any) -> None:
+    """Count what the worker does; its children, forked from here, go on by themselves."""
+    from metrics import celery_tasks, flushing  # they need Django's settings, made ready by now
+
+    celery_tasks.connect()
+    flushing.start("worker")
+
+
+@signals.beat_init.connect
+def count_beat(**_: Any) -> None:
+    """Count what beat does."""
+    from metrics import flushing
+
+    flushing.start("beat")
+
+
+@signals.worker_process_shutdown.connect
+@signals.worker_shutdown.connect
+def tell_the_rest(**_: Any) -> None:
+    """Write what was counted last: a child of the worker ends without exit functions."""
+    from metrics import flushing
+
+    flushing.flush()
+
+
 @signals.setup_logging.connect
 def set_up_logging(**_: Any) -> None:
     """Log as the web does. A receiver of this signal also keeps Celery from its own set-up."""

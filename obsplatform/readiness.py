@@ -23,6 +23,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from audit import measures
 from audit.errors import TombstonesUnreadable
 from audit.figures import bounded, oldest_waiting_seconds
 from audit.tombstones import living
@@ -89,7 +90,9 @@ def overall(results: list[CheckResult]) -> Status:
 def _timed(name: str, check: Callable[[], Finding]) -> CheckResult:
     started = time.perf_counter()
     finding = check()
-    duration_ms = round((time.perf_counter() - started) * 1000, 2)
+    took = time.perf_counter() - started
+    measures.observe("obs_health_check_duration_seconds", name, value=took)
+    duration_ms = round(took * 1000, 2)
     return CheckResult(
         name=name, status=finding.status, detail=finding.detail, duration_ms=duration_ms
     )

@@ -67,6 +67,22 @@ def _default_role() -> str:
     return _ROLE_OF_COMMAND.get(arguments[0], "web") if arguments else "web"
 
 
+# What manage.py runs that works long enough to be counted; web and Celery say so themselves.
+PROCESS_ROLES = {
+    "append_pending": "append",
+    "seal": "seal",
+    "deliver": "deliver",
+    **dict.fromkeys(
+        ("demo", "erase", "evaluate", "exportledger", "rebuild", "verifychain", "writereport"),
+        "command",
+    ),
+}
+PROCESS_ROLE = (
+    PROCESS_ROLES.get(sys.argv[1], "")
+    if Path(sys.argv[0]).name == "manage.py" and len(sys.argv) > 1
+    else ""
+)
+
 DATABASE_ROLE = env.choice("OBS_DATABASE_ROLE", _default_role(), ("web", "worker", "owner"))
 
 _services = env.installation(DATA)

@@ -9,3 +9,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "obsplatform.settings")
 
 application = get_wsgi_application()
+
+from metrics import flushing  # noqa: E402  (it reads settings)
+
+flushing.start("web")

@@ -7,7 +7,8 @@ Celery or any library through logging. Lines for requests: tracing.request_log.
 A line holds `timestamp` (ISO 8601, UTC), `level`, `event`, `logger` and the fields of its event.
 What is bound in structlog's contextvars while a request is served, or a row chained, stands on
 each of its lines: `request_id`, `ledger`, `key` (the eight characters of an API key).
-Masking comes last, after exceptions became text: no way around it leads to the output.
+Masking comes last, after exceptions became text: no way around it leads to the output. What
+writes the lines counts them: counted_lines.py.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def configure(
         },
         "handlers": {
             "line": {
-                "class": "logging.StreamHandler",
+                "class": "tracing.counted_lines.CountedLines",
                 "formatter": "line",
                 "stream": f"ext://sys.{stream}",
             }
