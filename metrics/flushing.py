@@ -172,8 +172,7 @@ class Flusher:
 
     def _write(self) -> None:
         connection = self._connection()
-        is_host = self._host is not None and self._host.is_ours(connection)
-        if is_host and self._host is not None and measures.is_gathering():
+        if self._host is not None and measures.is_gathering() and self._host.is_ours(connection):
             self._host.add_to(self._waiting)
             self._tell_host(connection, self._host)
         # What failed before comes first, as it was: its number may have been committed.
@@ -186,9 +185,18 @@ class Flusher:
         if self._own is not None and "pool" in self._own.settings_dict["OPTIONS"]:
             self._let_go()
 
-    def commit(self, connection: psycopg.Connection[Any], sums: Sums) -> None:
+    @property
+    def tells_of_machine(self) -> bool:
+        """Whether this process is the one that tells how the machine is."""
+        return self._host is not None and self._host.is_telling
+
+    def close(self) -> None:
+        """Close the connection; it is opened again when it is needed."""
+        self._let_go()
+
+    def commit(self, own: psycopg.Connection[Any], sums: Sums) -> None:
         """Add these sums in one transaction, unless this number was added before."""
-        with connection.transaction(), connection.cursor() as cursor:
+        with own.transaction(), own.cursor() as cursor:
             cursor.execute(_BOUND)
             if cursor.execute(_CLAIM, (self.process, self.number)).fetchone() is None:
                 return  # it was committed, and only the answer was lost

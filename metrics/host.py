@@ -57,6 +57,7 @@ class Host:
         """Tell whether this process is the one that tells, and make it so where nobody is."""
         if connection is self._connection:
             return True
+        self._connection = None
         found = connection.execute(_TRY_LOCK).fetchone()
         if found is None or not found[0]:
             return False
@@ -64,6 +65,11 @@ class Host:
         self._moved = _moved()  # what moved before is not ours to tell
         psutil.cpu_percent()  # the first answer is that of no time at all
         return True
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether this process was the one that tells, when it was looked at last."""
+        return self._connection is not None
 
     def add_to(self, sums: Sums) -> None:
         """Add the bytes that have moved since this was asked last."""
@@ -82,7 +88,9 @@ class Host:
             **_queue(),
         }
         families, labels = zip(*sorted(facts), strict=True)
-        cursor.execute(_SAY, (list(families), list(labels), [facts[key] for key in sorted(facts)]))
+        cursor.execute(
+            _SAY, (list(families), list(labels), [float(facts[key]) for key in sorted(facts)])
+        )
         # A file system that is gone, and a queue that cannot be asked, must not look alive.
         cursor.execute(_UNSAY, (list(_SHOWN), list(labels)))
         if not any(family == TASK_QUEUE_SIZE.name for family in families):

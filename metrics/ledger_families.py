@@ -15,23 +15,27 @@ from metrics.family import Family, family
 AUTH_ATTEMPTS: Final = family(
     "counter", 52, "obs_auth_attempts_total", "method outcome", cap=20,
     sources=("entries", "process"),
-    help="Tries to sign in that entries tell of, and API keys shown to this platform.",
+    help="Tries to sign in that entries tell of, and API keys shown with a request: method api_key, "
+    "success where the key is known, whatever it may do.",
     fed_by="auth.login",
 )  # fmt: skip
 INGEST_BATCH_EVENTS: Final = family(
     "histogram", 53, "obs_ingest_batch_events", "ledger", cap=8, sources=("process",),
-    help="Events that one POST brought.",
+    help="Events that one POST with a good key brought, before any was looked at.",
     edges=buckets.COUNTS,
 )  # fmt: skip
 INGEST_REJECTED: Final = family(
     "counter", 54, "obs_ingest_rejected_total", "reason ledger", cap=24, sources=("process",),
-    help="Events and POSTs that were not taken, by why: form, key, rate, size, seen before.",
+    help="What was not taken. A whole POST is one: auth, rate, size, validation (its form), "
+    "database (it did not confirm), refused (we take none now). Else each event is: auth (scope), "
+    "size, validation, duplicate, conflict, refused (by Postgres, when it was chained).",
     detail="minimal",
 )  # fmt: skip
 INGEST_LAG: Final = family(
     "histogram", 55, "obs_ingest_lag_seconds", "stage ledger", cap=15,
     sources=("entries", "process"),
-    help="From the act to its receipt (delivered), from there to the chain and to the seal.",
+    help="Of each entry but backfilled ones: from the act to its receipt (delivered), from there "
+    "to the commit of the chain (chained) and to the signed checkpoint (sealed).",
     unit="seconds", edges=buckets.LAG, most=31 * 86_400, fed_by="*", detail="minimal",
 )  # fmt: skip
 # Shown since the ledger was built, without `ledger`: a scrape adds the ledgers up.

@@ -27,7 +27,8 @@ HTTP_SECONDS: Final = family(
 OVERHEAD_SECONDS: Final = family(
     "counter", 62, "obs_observability_overhead_seconds_total", "component", cap=4,
     sources=("process",), unit="seconds",
-    help="Time that observing takes of itself: metrics, logging, tracing, audit.",
+    help="Time that observing takes of itself: metrics (folding entries, writing rows, rendering), "
+    "logging (writing lines; one in 64 is timed), tracing, audit (append transactions).",
 )  # fmt: skip
 OVERHEAD_RATIO: Final = family(
     "gauge", 63, "obs_observability_overhead_ratio", "component", cap=5, sources=("facts",),
@@ -67,11 +68,13 @@ STORE_BYTES: Final = family(
 )  # fmt: skip
 PROCESS_CPU: Final = family(
     "counter", 70, "obs_process_cpu_seconds_total", "role", cap=7, sources=("process",),
-    help="Processor time of the platform's processes, by role.", unit="seconds",
+    help="Processor time of the platform's processes, user and system, by role: web, append, seal, "
+    "deliver, worker, beat, or command for long commands.", unit="seconds",
 )  # fmt: skip
 HOST_CPU: Final = family(
     "gauge", 70, "obs_host_cpu_usage_ratio", cap=1, sources=("process",),
-    help="How busy the machine's processors are, 0 to 1.", unit="ratio",
+    help="How busy the processors of the machine that beat or append runs on are, 0 to 1.",
+    unit="ratio",
 )  # fmt: skip
 AGENT_CPU: Final = family(
     "gauge", 70, "obs_agent_cpu_usage_ratio", "agent", cap=20,
@@ -80,7 +83,7 @@ AGENT_CPU: Final = family(
 )  # fmt: skip
 HOST_MEMORY: Final = family(
     "gauge", 71, "obs_host_memory_bytes", "state", cap=4, sources=("process",),
-    help="Memory of the machine by state.", unit="bytes",
+    help="Memory of that machine: used, and available to whoever asks.", unit="bytes",
 )  # fmt: skip
 AGENT_PROCESS_MEMORY: Final = family(
     "gauge", 71, "obs_agent_process_memory_bytes", "agent", cap=20,
@@ -89,15 +92,17 @@ AGENT_PROCESS_MEMORY: Final = family(
 )  # fmt: skip
 HOST_DISK: Final = family(
     "gauge", 72, "obs_host_disk_bytes", "mount state", cap=8, sources=("process",),
-    help="Space of the file systems that the platform writes to, by state.", unit="bytes",
+    help="Space of the file systems there that the platform writes to: used, and free for others "
+    "than root.", unit="bytes",
 )  # fmt: skip
 HOST_DISK_IO: Final = family(
     "counter", 73, "obs_host_disk_io_bytes_total", "direction", cap=2, sources=("process",),
-    help="Bytes that the machine has read from disks and written to them.", unit="bytes",
+    help="Bytes that this machine has read from disks and written to them while we looked.",
+    unit="bytes",
 )  # fmt: skip
 HOST_NETWORK_IO: Final = family(
     "counter", 73, "obs_host_network_io_bytes_total", "direction", cap=2, sources=("process",),
-    help="Bytes that the machine has received and sent.", unit="bytes",
+    help="Bytes that this machine has received and sent while we looked.", unit="bytes",
 )  # fmt: skip
 GC_PAUSE: Final = family(
     "histogram", 74, "obs_gc_pause_seconds", "generation", cap=3, sources=("process",),
@@ -106,11 +111,13 @@ GC_PAUSE: Final = family(
 )  # fmt: skip
 CONTEXT_SWITCHES: Final = family(
     "counter", 75, "obs_context_switches_total", "kind", cap=2, sources=("process",),
-    help="Times the kernel took the processor from a process of the platform.",
+    help="Times a process of the platform gave the processor up (voluntary) or lost it to another "
+    "(involuntary).",
 )  # fmt: skip
 CELERY_TASKS: Final = family(
     "counter", 76, "obs_celery_tasks_total", "task status", cap=40, sources=("process",),
-    help="The platform's own background tasks, by how they ended.",
+    help="The platform's own background tasks that ended: success, error, or other where Celery "
+    "put them off.",
 )  # fmt: skip
 CELERY_SECONDS: Final = family(
     "histogram", 76, "obs_celery_task_duration_seconds", "task", cap=10, sources=("process",),
@@ -135,7 +142,7 @@ ANOMALIES: Final = family(
 )  # fmt: skip
 LOG_RECORDS: Final = family(
     "counter", 80, "obs_log_records_total", "level", cap=5, sources=("process",),
-    help="Lines that the platform has logged, by level.",
+    help="Lines that the platform's processes have logged, by level.",
 )  # fmt: skip
 SPANS: Final = family(
     "counter", 81, "obs_spans_total", "source", cap=4, sources=("later",),
