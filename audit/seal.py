@@ -86,7 +86,7 @@ WHERE ledger_id = %(ledger)s
 GROUP BY received_at
 """
 _RECEIVED_AT = """
-SELECT received_at, %(each)s::bigint
+SELECT received_at, least(%(each)s, %(to)s - seq)  -- the last stands for what is left
 FROM audit_entry
 WHERE ledger_id = %(ledger)s
   AND seq = ANY(%(seqs)s::bigint[])
@@ -257,11 +257,8 @@ def _received(ledger: Ledger, start: int, end: int) -> list[tuple[datetime, int]
     if end - start <= _LONG_STRETCH:
         return [(at, number) for at, number in rows(_RECEIVED, asked)]
     each = -(-(end - start) // _LOOKS)
-    seqs = list(range(start, end, each))
-    return [
-        (at, number)
-        for at, number in rows(_RECEIVED_AT, {"ledger": ledger.id, "seqs": seqs, "each": each})
-    ]
+    asked |= {"seqs": list(range(start, end, each)), "each": each}
+    return [(at, number) for at, number in rows(_RECEIVED_AT, asked)]
 
 
 def _check_contradicted(ledger: Ledger) -> None:

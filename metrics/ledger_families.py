@@ -15,7 +15,7 @@ from metrics.family import Family, family
 AUTH_ATTEMPTS: Final = family(
     "counter", 52, "obs_auth_attempts_total", "method outcome", cap=20,
     sources=("entries", "process"),
-    help="Tries to sign in that entries tell of, and API keys shown with a request: method api_key, "
+    help="Tries to sign in that entries tell of, and API keys shown with a request (api_key): "
     "success where the key is known, whatever it may do.",
     fed_by="auth.login",
 )  # fmt: skip

@@ -173,7 +173,7 @@ def test_one_process_alone_tells_of_the_machine() -> None:
     beat.switch(on=False)
     beat.close()
 
-    facts = dict(
+    facts: dict[str, float] = dict(
         rows(
             "SELECT family || ' ' || labels, value FROM metrics_fact WHERE family LIKE 'obs_host%'"
         )
