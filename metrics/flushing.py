@@ -171,6 +171,8 @@ class Flusher:
             self._http.add_to(sums)
 
     def _write(self) -> None:
+        if self._pending is None and self._waiting.is_empty():
+            return  # switched off; a process that gathers has its own time to tell at least
         connection = self._connection()
         if self._host is not None and measures.is_gathering() and self._host.is_ours(connection):
             self._host.add_to(self._waiting)
