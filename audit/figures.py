@@ -289,13 +289,28 @@ class ProjectionLag:
     projection: str
     entries: int
     """Entries chained and not read by it yet."""
+    seconds: float
+    """Age of the oldest of them since it was received; 0 when there is none."""
 
 
+# The next seq may lie below the minimum index, where entries were pruned: then the oldest left.
 _PROJECTIONS = """
-    SELECT ledger.name, projection.name, GREATEST(head.size - projection.next_seq, 0)
+    SELECT ledger.name,
+        projection.name,
+        GREATEST(head.size - projection.next_seq, 0),
+        COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - oldest.received_at), 0)::float8
     FROM audit_projection AS projection
     JOIN audit_ledger AS ledger ON ledger.id = projection.ledger_id
     JOIN audit_head AS head ON head.ledger_id = projection.ledger_id
+    LEFT JOIN LATERAL (
+        SELECT entry.received_at
+        FROM audit_entry AS entry
+        WHERE projection.next_seq < head.size
+            AND entry.ledger_id = projection.ledger_id
+            AND entry.seq >= projection.next_seq
+        ORDER BY entry.seq
+        LIMIT 1
+    ) AS oldest ON true
     ORDER BY ledger.name, projection.name
 """
 
@@ -305,8 +320,10 @@ def projection_lags() -> list[ProjectionLag]:
     with connection.cursor() as cursor:
         cursor.execute(_PROJECTIONS)
         return [
-            ProjectionLag(ledger=ledger, projection=projection, entries=entries)
-            for ledger, projection, entries in cursor.fetchall()
+            ProjectionLag(
+                ledger=ledger, projection=projection, entries=entries, seconds=max(seconds, 0.0)
+            )
+            for ledger, projection, entries, seconds in cursor.fetchall()
         ]
 
 

@@ -264,7 +264,7 @@ DB_SECONDS: Final = family(
 )  # fmt: skip
 ACTIVE_USERS: Final = family(
     "gauge", 46, "obs_active_users", "window", cap=2, sources=("facts",),
-    help="People whose acts were chained in the last hour (1h) and day (24h).",
+    help="People who acted, or for whom an agent did, in the last hour (1h) and day (24h).",
 )  # fmt: skip
 SESSIONS_ACTIVE: Final = family(
     "gauge", 47, "obs_sessions_active", cap=1, sources=("facts",),

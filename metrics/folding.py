@@ -19,6 +19,7 @@ from metrics.family import Family
 from metrics.increments import Cell, Exemplar, Gauge, Increments, gathered
 from metrics.known import Known
 from metrics.labels import ALL, OTHER, Key, Names
+from metrics.seen import Presence, who
 from metrics.states import GAUGES, HOUR_US, FoldState, Open, fingerprint
 
 MINUTE_US: Final = 60_000_000
@@ -63,6 +64,7 @@ class Folding:
         self._live: dict[int, Cell] = {}
         self._late: dict[int, Cell] = {}
         self._made = Increments()
+        self._presence = Presence()
         self.usual: dict[tuple[Any, ...], tuple[Key, ...]] = {}
         """The series that entries of one look add to, by look."""
 
@@ -76,6 +78,8 @@ class Folding:
         self.environment: str = agent.get("environment", "prod")
         self.status = status_of(event["outcome"])
         self.agent = self.agent_called(self.agent_id)
+        if not self.is_late:
+            self.note(*who(event))
 
     def at(self, received_us: int, occurred_us: int, *, is_backfill: bool) -> None:
         """Go to the moment of an entry: whatever is added from now on is of its minute."""
@@ -91,6 +95,10 @@ class Folding:
             cell = cells[self.minute] = Cell()
         self._cell = cell
         self._made.entries += 1
+
+    def note(self, agent: str, user: str | None, session: str | None) -> None:
+        """Note who is there; a clock that runs ahead is set back to the time of receipt."""
+        self._presence.note(agent, user, session, min(self.received_us, self.occurred_us))
 
     def agent_called(self, agent_id: str) -> str:
         """Return what the label `agent` says of an agent."""
@@ -235,5 +243,6 @@ class Folding:
         made.exemplars = self._made.exemplars
         made.gauges = self._made.gauges
         made.spend = self._made.spend
+        made.present = self._presence.fingerprints()
         made.entries = self._made.entries
         return made

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from metrics.labels import Key
+from metrics.seen import Present
 
 Counts: TypeAlias = dict[Key, int]
 """By series of counters: how much to add, times the family's `scale` where it has a unit."""
@@ -73,6 +74,8 @@ class Increments:
     gauges: dict[Key, Gauge] = field(default_factory=dict)
     spend: dict[tuple[int, str, str, str], int] = field(default_factory=dict)
     """Nano-dollars by UTC day (since 1970), agent, provider and model, for budgets; late too."""
+    present: Present = field(default_factory=dict)
+    """Who was there."""
     entries: int = 0
 
     def add(self, later: Increments) -> None:
@@ -84,6 +87,8 @@ class Increments:
         self.gauges |= later.gauges
         for key, nano in later.spend.items():
             self.spend[key] = self.spend.get(key, 0) + nano
+        for who, at_us in later.present.items():
+            self.present[who] = max(at_us, self.present.get(who, 0))
         self.entries += later.entries
 
 

@@ -71,7 +71,7 @@ CHAIN_BROKEN: Final = family(
 )  # fmt: skip
 COMPLETENESS: Final = family(
     "gauge", 59, "obs_audit_completeness_ratio", "ledger", cap=20, sources=("facts",),
-    help="Share of entries that lack no field and no predecessor of their agent, 0 to 1.",
+    help="Share of the entries of 30 days that lack no field, among those that should be there.",
     unit="ratio",
 )  # fmt: skip
 SCORE: Final = family(
@@ -81,7 +81,7 @@ SCORE: Final = family(
 )  # fmt: skip
 RETENTION: Final = family(
     "gauge", 61, "obs_retention_compliance_ratio", "policy ledger", cap=12, sources=("facts",),
-    help="Share of a ledger's entries that are kept no longer than its policy says, 0 to 1.",
+    help="Share of a ledger's entries that are kept no longer than a policy says, 0 to 1.",
     unit="ratio",
 )  # fmt: skip
 RETENTION_OVERDUE: Final = family(

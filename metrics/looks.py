@@ -180,6 +180,8 @@ class _Following(Folding):
             return
         received_us, occurred_us = brief.moments()
         self.at(received_us, occurred_us, is_backfill=brief.source.backfill)
+        if not self.is_late:
+            self.note(*brief.who())
         moment = (self.minute, self.is_late)
         if moment != self._moment:
             self._moment = moment

@@ -43,12 +43,12 @@ COMPONENT_ENABLED: Final = family(
     help="Whether a part of observing is switched on: 1 yes, 0 no.", detail="minimal",
 )  # fmt: skip
 HEALTH_STATUS: Final = family(
-    "gauge", 66, "obs_health_status", "check", cap=10, sources=("facts",),
+    "gauge", 66, "obs_health_status", "check", cap=20, sources=("facts",),
     help="A health check: 1 well, 0.5 degraded, 0 failing.", detail="minimal",
 )  # fmt: skip
 HEALTH_SECONDS: Final = family(
-    "histogram", 66, "obs_health_check_duration_seconds", "check", cap=10, sources=("process",),
-    help="How long a health check took.", unit="seconds", edges=buckets.HTTP,
+    "histogram", 66, "obs_health_check_duration_seconds", "check", cap=20, sources=("process",),
+    help="How long a health check took.", unit="seconds", edges=buckets.CHECK,
 )  # fmt: skip
 HEALTH_SCORE: Final = family(
     "gauge", 67, "obs_health_score_ratio", cap=1, sources=("facts",),
@@ -172,7 +172,7 @@ SNAPSHOT_AGE: Final = family(
 )  # fmt: skip
 # Shown since /metrics was built; the requirements lack it.
 COLLECTOR_UP: Final = family(
-    "gauge", 82, "obs_metrics_collector_up", "collector", cap=8, sources=("process",),
+    "gauge", 82, "obs_metrics_collector_up", "collector", cap=14, sources=("process", "facts"),
     help="Whether a collector could read: 1 yes, 0 no, its families are missing.",
     detail="minimal",
 )  # fmt: skip

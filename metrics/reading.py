@@ -71,6 +71,19 @@ class _Error(msgspec.Struct, gc=False):
 
 class _Trace(msgspec.Struct, gc=False):
     trace_id: str | None = None
+    conversation_id: str | None = None
+
+
+class _Human(msgspec.Struct, gc=False):
+    type: str
+    id: str
+
+
+class _Actor(msgspec.Struct, gc=False):
+    type: str
+    id: str
+    on_behalf_of: _Human | None = None
+    session_id: str | None = None
 
 
 class _Source(msgspec.Struct, gc=False):
@@ -90,6 +103,7 @@ class _Event(msgspec.Struct, gc=False):
     usage: _Usage | None = None
     error: _Error | None = None
     trace: _Trace | None = None
+    actor: _Actor | None = None
 
 
 class Brief(msgspec.Struct, gc=False):
@@ -103,6 +117,19 @@ class Brief(msgspec.Struct, gc=False):
     def moments(self) -> tuple[int, int]:
         """Return when the entry was received and when the act occurred, us."""
         return _since(self.received_at), _since(self.event.occurred_at)
+
+    def who(self) -> tuple[str, str | None, str | None]:
+        """Return the ids of agent, user and session, as seen.py has them of an event."""
+        event = self.event
+        actor, agent = event.actor, event.agent.id
+        if actor is None:
+            return agent, None, None
+        human = actor if actor.type == "human" else actor.on_behalf_of
+        user = human.id if human is not None and human.type == "human" else None
+        session = actor.session_id
+        if session is None and event.trace is not None:
+            session = event.trace.conversation_id
+        return agent, user, session
 
 
 _BEGINNING: Final = b'{"event":{"action":"'

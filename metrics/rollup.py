@@ -30,6 +30,7 @@ from metrics.increments import Cell
 from metrics.knowing import known
 from metrics.labels import AgentLabel, Key
 from metrics.looks import fold_records
+from metrics.seen import KEPT_SECONDS, Present
 
 NAME: Final = "metrics"
 
@@ -90,6 +91,14 @@ SELECT %s, n.*
 FROM unnest(%s::date[], %s::text[], %s::text[], %s::text[], %s::numeric[]) AS n
 ON CONFLICT (ledger_id, day, agent, provider, model) DO UPDATE SET nano = s.nano + excluded.nano
 """
+# What is too old to be counted is not written either: a rebuild reads years.
+_SEE = """
+INSERT INTO metrics_seen AS s (ledger_id, sort, id, at)
+SELECT %s, n.sort, n.id, n.at
+FROM unnest(%s::text[], %s::bytea[], %s::timestamptz[]) AS n(sort, id, at)
+WHERE n.at > clock_timestamp() - make_interval(secs => %s)
+ON CONFLICT (ledger_id, sort, id) DO UPDATE SET at = greatest(s.at, excluded.at)
+"""
 _MAKE_DAYS = "SELECT public.metrics_make_days(%s::date, %s::date)"
 
 
@@ -112,6 +121,7 @@ class Rollups:
         "metrics_exemplar",
         "metrics_gauge",
         "metrics_spend",
+        "metrics_seen",
         "metrics_state",
     )
 
@@ -135,6 +145,8 @@ class Rollups:
         added = fold_records(batch, state, names=names, known=known(cursor))
         self._learn(cursor, names)
         self._add(cursor, ledger_id, added)
+        if added.present:
+            cursor.execute(_SEE, (ledger_id, *_present(added.present)))
         cursor.execute(_REMEMBER, (ledger_id, msgspec.json.encode(state.as_json()).decode()))
 
     def _names(self, cursor: psycopg.Cursor[Any]) -> Names:
@@ -238,6 +250,15 @@ def _spend(added: Increments) -> tuple[list[Any], ...]:
         [provider for (_, _, provider, _), _ in ordered],
         [model for (_, _, _, model), _ in ordered],
         [nano for _, nano in ordered],
+    )
+
+
+def _present(there: Present) -> tuple[Any, ...]:
+    return (
+        [sort for sort, _ in there],
+        [print_ for _, print_ in there],
+        [_moment(at) for at in there.values()],
+        KEPT_SECONDS,
     )
 
 

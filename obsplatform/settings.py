@@ -138,6 +138,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = 200_000  # KiB; a leak anywhere ends as a fresh child
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SYNC_EVERY = 5  # tasks; /ready tells by what beat has written whether it lives
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "announce what was quarantined": {"task": "audit.announce", "schedule": 60.0},
@@ -149,6 +150,12 @@ CELERY_BEAT_SCHEDULE = {
     "delete expired exports": {"task": "audit.expire_exports", "schedule": 600.0},
     "ring for purges": {"task": "audit.ring_purges", "schedule": 60.0},
     "let go of the outlived": {"task": "audit.outlived", "schedule": crontab(hour=3, minute=20)},
+    "ask for facts": {
+        "task": "metrics.facts",
+        "schedule": 15.0,
+        "options": {"expires": 15.0},  # a worker that was away asks once, not for each time
+    },
+    "keep days of metrics": {"task": "metrics.upkeep", "schedule": 3600.0},
     "make months": {"task": "audit.make_months", "schedule": crontab(hour=3, minute=0)},
     "seal the day's posture": {
         "task": "compliance.posture",
@@ -201,6 +208,15 @@ PROJECTIONS = [  # what is derived from entries, by dotted path
 METRICS_COLLECTORS = [  # what /metrics shows, by dotted path
     "audit.collectors.AuditCollector",
     "compliance.collectors.ComplianceCollector",
+]
+METRICS_FACTS = [  # what is asked on a timer for /metrics, by dotted path
+    "metrics.presence.presence",
+    "metrics.lags.projection_lags",
+    "metrics.retention.retention",
+    "metrics.connections.db_connections",
+    "compliance.completeness.completeness",
+    "obsplatform.health_facts.health_facts",
+    "metrics.targets.targets_met",  # behind those that it holds against its targets
 ]
 API_ROUTERS = [  # operations under /api/v1 besides those of audit, by dotted path
     "compliance.api.router",

@@ -38,6 +38,8 @@ from audit.events import MAX_SUBJECTS
 from audit.ledger.columns import Columns
 from audit.ledger.record import link
 from audit.parse import parse_event
+from metrics.families import BY_NAME
+from metrics.targets import MOST_OVERHEAD, TARGETS
 from obsplatform import readiness
 from obsplatform.settings import VERSION
 from tests import documents
@@ -572,11 +574,31 @@ def test_every_metric_family_is_documented_with_its_type_and_no_other(
 
 
 def test_every_check_of_ready_is_documented_and_no_other() -> None:
-    checks = {"database", *readiness.DATABASE_CHECKS, *readiness.OTHER_CHECKS}
+    names = {"database", *readiness.DATABASE_CHECKS, *readiness.OTHER_CHECKS}
+    checks = {name: readiness.weight_of(name) for name in names}
 
-    documented = {row.first() for row in documents.table(OBSERVABILITY, "check", "asks")}
+    table = documents.table(OBSERVABILITY, "check", "weight", "asks")
 
-    assert documented == checks
+    assert {row.first(): int(row.cell("weight")) for row in table} == checks
+
+
+def test_every_target_of_performance_is_documented_and_no_other() -> None:
+    targets = {*TARGETS, *(f"{component}_overhead" for component in MOST_OVERHEAD)}
+
+    documented = {row.first() for row in documents.table(OBSERVABILITY, "target", "is kept when")}
+
+    assert documented == targets
+    assert len(targets) == BY_NAME["obs_performance_target_met"].cap
+
+
+def test_every_fact_that_is_asked_on_a_timer_is_one_of_the_list() -> None:
+    named = {
+        name
+        for row in documents.table(OBSERVABILITY, "fact", "is")
+        for name in re.findall(r"obs_[a-z_]+", row.cell("fact"))
+    }
+
+    assert {name for name in named if "facts" not in BY_NAME[name].sources} == set()
 
 
 def documented_admin_pages() -> dict[str, str]:

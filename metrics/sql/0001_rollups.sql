@@ -135,7 +135,16 @@ CREATE TABLE metrics_fact (
     labels text COLLATE "C" NOT NULL,
     value double precision NOT NULL,  -- in the family's unit
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    source text COLLATE "C" NOT NULL DEFAULT '',  -- which of settings.METRICS_FACTS said it; else empty
     PRIMARY KEY (family, labels)
+) WITH (fillfactor = 40);
+
+-- What counts and sizes were a while ago, so that their growth can be told.
+CREATE TABLE metrics_past (
+    what text COLLATE "C" NOT NULL CONSTRAINT metrics_past_what CHECK (what IN ('append', 'counting', 'stores')),
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    figures jsonb NOT NULL,
+    PRIMARY KEY (what, at)
 );
 
 -- What /metrics?scope=platform answers, rendered once for all processes. An empty scope is all of
@@ -283,7 +292,7 @@ DECLARE
 BEGIN
     -- Default privileges open every new table to the running roles; close ours first.
     FOREACH a_table IN ARRAY ARRAY['total', 'minute', 'exemplar', 'gauge', 'spend', 'seen', 'state', 'name', 'process',
-            'processminute', 'flush', 'fact', 'page', 'switch', 'custommetric', 'price', 'budget'] LOOP
+            'processminute', 'flush', 'fact', 'past', 'page', 'switch', 'custommetric', 'price', 'budget'] LOOP
         FOR a_role IN SELECT rolname FROM pg_roles WHERE rolname IN ('obs_web', 'obs_worker', 'obs_read') LOOP
             EXECUTE format('REVOKE ALL ON %I FROM %I', 'metrics_' || a_table, a_role);
             EXECUTE format('GRANT SELECT ON %I TO %I', 'metrics_' || a_table, a_role);
@@ -305,6 +314,7 @@ BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'obs_worker') THEN
         GRANT INSERT, UPDATE, DELETE ON metrics_total, metrics_minute, metrics_exemplar, metrics_gauge, metrics_spend,
             metrics_seen, metrics_state, metrics_fact TO obs_worker;
+        GRANT INSERT, DELETE ON metrics_past TO obs_worker;
         GRANT INSERT ON metrics_name TO obs_worker;
         GRANT DELETE ON metrics_flush, metrics_page TO obs_worker;
         GRANT EXECUTE ON FUNCTION metrics_make_days(date, date), metrics_drop_days(date) TO obs_worker;

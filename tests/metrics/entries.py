@@ -147,7 +147,18 @@ def _event(chance: random.Random, action: str, unique: int | None) -> dict[str, 
         "resource": {"cpu_ratio": number(0.5, 2), "memory_bytes": number(1 << 20)},
         "measure": {"name": name("tickets"), "type": "gauge", "value": number(4)},
         "trace": {"trace_id": f"{chance.getrandbits(128):032x}"},
+        "actor": {
+            "type": chance.choice(("human", "agent")),
+            "id": name("ann", "ben"),
+            "on_behalf_of": {"type": chance.choice(("human", "service")), "id": name("cy", "dee")},
+        },
     }
+    if chance.random() < 0.5:
+        blocks["actor"]["session_id"] = name("s1", "s2")
+    if chance.random() < 0.5:
+        del blocks["actor"]["on_behalf_of"]
+    if chance.random() < 0.5:
+        blocks["trace"]["conversation_id"] = name("c1", "c2")
     for block, said in blocks.items():
         if chance.random() < 0.8:
             event[block] = said

@@ -1,0 +1,24 @@
+"""Celery tasks of metrics: wake-ups for verbs. Losing one costs freshness, never a count."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.utils import timezone
+
+from metrics import facts, past, presence, upkeep
+
+
+@shared_task(name="metrics.facts")
+def ask_for_facts() -> None:
+    """Ask every source of facts, remember what has grown; beat calls it each 15 seconds."""
+    try:
+        facts.refresh_facts()
+    finally:  # a source with a defect must not let the rest grow for ever
+        past.remember()
+        presence.forget_old()
+
+
+@shared_task(name="metrics.upkeep")
+def keep_days() -> None:
+    """Make and drop days of minute history; beat calls it each hour."""
+    upkeep.keep_days(timezone.now().date())
