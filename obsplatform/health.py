@@ -14,12 +14,13 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import OperationalError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from audit import figures
 from audit.errors import AuthRefused
-from metrics import access
+from metrics import access, past, told
 from obsplatform.pulse import NoPulse, pulse
 from obsplatform.readiness import overall, run_checks
 
@@ -73,10 +74,20 @@ def status(request: HttpRequest) -> HttpResponse:
 def _status(viewer: access.Viewer) -> dict[str, Any]:
     ledgers = [one for one in figures.ledger_figures() if viewer.ledger in {None, one.ledger}]
     lags = [one for one in figures.projection_lags() if viewer.ledger in {None, one.ledger}]
+    ends = [one.verified_at for one in ledgers if one.verified_at is not None]
     body: dict[str, Any] = {
         "version": settings.VERSION,
         "environment": settings.ENVIRONMENT,
         "uptime_seconds": round(time.monotonic() - _STARTED, 1),  # of this web process
+        "statistics": {
+            "events": sum(one.entries for one in ledgers),
+            "agents": sum(one.agents for one in ledgers),
+            "waiting": sum(one.inbox_events for one in ledgers),
+        },
+        "last_verification": {
+            "at": max(ends, default=None),
+            "result": _VERIFIED_WORDS[min((one.verified for one in ledgers), default=0.5)],
+        },
         "ledgers": [_ledger(one) for one in ledgers],
         "lags": {
             "append_seconds": max((one.inbox_age_seconds for one in ledgers), default=0.0),
@@ -85,8 +96,33 @@ def _status(viewer: access.Viewer) -> dict[str, Any]:
     }
     if viewer.ledger is None:
         body["database"] = _database()
-        body["stores"] = [asdict(size) for size in figures.table_sizes()]
+        body["stores"] = _stores()
+        # Auditing has no switch; traces are not taken until something says that they are.
+        body["enabled"] = {"audit": True, "tracing": False, **told.components_enabled()}
+        body["overhead"] = told.overheads()
     return body
+
+
+def _stores() -> list[dict[str, Any]]:
+    """Return rows and bytes by table, and what a day adds as the past day shows it."""
+    before, now = past.stores_a_day_ago(), timezone.now()
+    days = (now - before.at).total_seconds() / 86_400 if before is not None else 0.0
+    found = []
+    for size in figures.table_sizes():
+        rows_before, bytes_before = (before.sizes if before else {}).get(size.table, (None, None))
+        found.append(
+            {
+                **asdict(size),
+                "rows_per_day": _growth(rows_before, size.rows, days=days),
+                "bytes_per_day": _growth(bytes_before, size.size_bytes, days=days),
+            }
+        )
+    return found
+
+
+def _growth(before: int | None, now: int, *, days: float) -> int | None:
+    """Return what a day adds; None until it was looked at for an hour."""
+    return None if before is None or days < 1 / 24 else round((now - before) / days)
 
 
 def _ledger(one: figures.LedgerFigures) -> dict[str, Any]:

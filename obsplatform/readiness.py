@@ -1,7 +1,8 @@
 """Decide whether this installation may take traffic: one function a check, each a plain fact.
 
 A check reads and returns a Finding; it never repairs. `critical` says that the promise of a 2xx
-cannot be kept now, `degraded` that it is kept with less behind it. Shown by obsplatform.health.
+cannot be kept now, `degraded` that it is kept with less behind it. Further checks: store_checks.py,
+process_checks.py, file_checks.py. Shown by health.py, and by health_facts.py to /metrics.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
+import psycopg
 import redis
 from django.conf import settings
 from django.db import Error as DatabaseError
@@ -27,10 +29,11 @@ from audit import measures
 from audit.errors import TombstonesUnreadable
 from audit.figures import bounded, oldest_waiting_seconds
 from audit.tombstones import living
+from obsplatform.file_checks import check_files
+from obsplatform.finding import Finding, Status, told
+from obsplatform.process_checks import check_beat, check_worker
 from obsplatform.pulse import NoPulse, pulse
-
-Status: TypeAlias = Literal["ok", "degraded", "critical"]
-"""How bad a finding is; only `critical` answers 503."""
+from obsplatform.store_checks import check_chain, check_prices, check_queries, check_store
 
 REDIS_SECONDS: Final = 0.2
 SLOW_QUERY_SECONDS: Final = 0.1
@@ -41,7 +44,6 @@ LAG_DEGRADED_SECONDS: Final = 10
 LAG_CRITICAL_SECONDS: Final = 60  # from here on ingest itself may refuse
 DISK_LEAST_FREE: Final = 0.10
 MONTHS_AHEAD: Final = 3
-MOST_TOLD: Final = 3  # problems that one finding spells out
 
 DURABLE: Final = {
     "fsync": {"on"},
@@ -50,15 +52,6 @@ DURABLE: Final = {
     "synchronous_commit": {"on", "remote_write", "remote_apply"},
 }
 EVENT_TRIGGERS: Final = ["obs_guard_before", "obs_guard_after", "obs_guard_rewrite"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """What a check found."""
-
-    status: Status
-    detail: str
-    """For those who may see it; holds no secret."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +69,7 @@ def run_checks() -> list[CheckResult]:
     results = [_timed("database", check_database)]
     is_away = results[0].status == "critical"
     for name, check in DATABASE_CHECKS.items():
-        results.append(_timed(name, _cannot_tell if is_away else _in_time(check)))
+        results.append(_timed(name, _cannot_tell if is_away else _in_time(name, check)))
     results.extend(_timed(name, check) for name, check in OTHER_CHECKS.items())
     return results
 
@@ -98,13 +91,15 @@ def _timed(name: str, check: Callable[[], Finding]) -> CheckResult:
     )
 
 
-def _in_time(check: Callable[[], Finding]) -> Callable[[], Finding]:
+def _in_time(name: str, check: Callable[[], Finding]) -> Callable[[], Finding]:
     def checked() -> Finding:
         try:
             with bounded():
                 return check()
-        except DatabaseError as error:
-            return Finding(status="critical", detail=f"cannot tell: {_first_line(error)}")
+        except (DatabaseError, psycopg.Error) as error:
+            # One that takes too long to look at what is never critical must not end the traffic.
+            status: Status = "critical" if name in CAN_BE_CRITICAL else "degraded"
+            return Finding(status=status, detail=f"cannot tell: {_first_line(error)}")
 
     return checked
 
@@ -179,11 +174,12 @@ def check_roles() -> Finding:
         role, is_superuser, may_insert, may_move_head = cursor.fetchone()
     if is_superuser:
         problems.append(f"{role} is a superuser")
-    elif may_insert or may_move_head:
+    elif (may_insert or may_move_head) and settings.DATABASE_ROLE != "worker":
         problems.append(f"{role} may write entries; DATABASE_URL should name the web role")
     if problems:
         return Finding(status="degraded", detail="; ".join(problems))
-    return Finding(status="ok", detail=f"{role} can neither insert entries nor move a head")
+    does = "appends" if may_insert else "can neither insert entries nor move a head"
+    return Finding(status="ok", detail=f"{role} {does}")
 
 
 @cache
@@ -275,7 +271,7 @@ def check_append() -> Finding:
 
 def check_seal() -> Finding:
     """Every ledger that has grown is signed soon. Reading goes on without, so never critical."""
-    return _told(unsigned_ledgers(), fine="every ledger is signed as it grows")
+    return told(unsigned_ledgers(), fine="every ledger is signed as it grows")
 
 
 def unsigned_ledgers() -> list[str]:
@@ -315,7 +311,7 @@ def unsigned_ledgers() -> list[str]:
 
 def check_anchors() -> Finding:
     """Checkpoints reach those who keep them. Taking events goes on without, so never critical."""
-    return _told(failing_anchors(), fine="no anchor or witness fails")
+    return told(failing_anchors(), fine="no anchor or witness fails")
 
 
 def failing_anchors() -> list[str]:
@@ -369,7 +365,7 @@ def check_erasures() -> Finding:
 
 def check_destinations() -> Finding:
     """Entries reach those they are sent on to. Nothing waits for them, so never critical."""
-    return _told(failing_destinations(), fine="no destination fails")
+    return told(failing_destinations(), fine="no destination fails")
 
 
 def failing_destinations() -> list[str]:
@@ -416,14 +412,6 @@ def failing_destinations() -> list[str]:
         ]
 
 
-def _told(problems: list[str], *, fine: str) -> Finding:
-    """Return the first of the problems and how many more there are."""
-    if not problems:
-        return Finding(status="ok", detail=fine)
-    more = f"; and {len(problems) - MOST_TOLD} more" if len(problems) > MOST_TOLD else ""
-    return Finding(status="degraded", detail="; ".join(problems[:MOST_TOLD]) + more)
-
-
 def check_redis() -> Finding:
     """Redis answers. Without it chaining goes on by polling, so this is never critical."""
     bell = redis.Redis.from_url(
@@ -464,10 +452,29 @@ DATABASE_CHECKS: Final[dict[str, Callable[[], Finding]]] = {
     "roles": check_roles,
     "months": check_months,
     "guard": check_guard,
+    "store": check_store,
+    "queries": check_queries,
     "append": check_append,
     "seal": check_seal,
     "anchors": check_anchors,
     "destinations": check_destinations,
     "erasures": check_erasures,
+    "chain": check_chain,
+    "prices": check_prices,
+    "worker": check_worker,
+    "beat": check_beat,
 }
-OTHER_CHECKS: Final[dict[str, Callable[[], Finding]]] = {"redis": check_redis, "disk": check_disk}
+OTHER_CHECKS: Final[dict[str, Callable[[], Finding]]] = {
+    "redis": check_redis,
+    "disk": check_disk,
+    "files": check_files,
+}
+CAN_BE_CRITICAL: Final = frozenset(
+    {"database", "migrations", "durability", "months", "store", "append", "disk", "files"}
+)
+"""Checks that say of themselves that the promise of a 2xx cannot be kept."""
+
+
+def weight_of(name: str) -> int:
+    """Return how much a check weighs in the health score."""
+    return 3 if name in CAN_BE_CRITICAL else 1
