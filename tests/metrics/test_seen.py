@@ -9,8 +9,8 @@ from typing import Any
 from audit.database import raw_connection, rows
 from audit.models import Ledger
 from audit.project import catch_up
-from metrics.presence import forget_old, presence
 from metrics.fold import Seen
+from metrics.presence import forget_old, presence
 from metrics.rollup import Rollups
 from metrics.seen import PLATFORM, Present
 from metrics.states import fingerprint
