@@ -65,6 +65,14 @@ class NamesEntries(Protocol):
         """
 
 
+@runtime_checkable
+class MayBeOff(Protocol):
+    """A projection that can be switched off: its cursor stays, and it reads on when on again."""
+
+    def is_on(self) -> bool:
+        """Return whether it reads what is new. Asked outside of a transaction."""
+
+
 @cache
 def projections() -> dict[str, Projection]:
     """Return the projections that run here, by name."""
@@ -106,7 +114,7 @@ ORDER BY e.seq
 def catch_up(ledger_id: int, projection: Projection) -> int:
     """Let a projection read what is new, for a bounded turn, and return how many entries it read.
 
-    Returns 0 at once when another process has the cursor.
+    Returns 0 at once when another process has the cursor, or when it is switched off.
     """
     return _take_turns(ledger_id, [projection])
 
@@ -125,12 +133,16 @@ def catch_up_all(ledger_id: int | None = None) -> int:
     return sum(_take_turns(each, list(projections().values())) for each in which)
 
 
+def _is_on(projection: Projection) -> bool:
+    return not isinstance(projection, MayBeOff) or projection.is_on()
+
+
 def _take_turns(ledger_id: int, projections: Sequence[Projection]) -> int:
     """Let each read a batch in turn, so that entries are fetched once for all that stand there."""
     entries = _Entries(ledger_id)
     failed: Exception | None = None
     done = 0
-    going = projections
+    going: Sequence[Projection] = [each for each in projections if _is_on(each)]
     until = time.monotonic() + _TURN_SECONDS
     while going and time.monotonic() < until:
         has_more = []

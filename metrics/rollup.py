@@ -31,6 +31,7 @@ from metrics.knowing import known
 from metrics.labels import AgentLabel, Key
 from metrics.looks import fold_records
 from metrics.seen import KEPT_SECONDS, Present
+from metrics.switches import metrics_on
 
 NAME: Final = "metrics"
 
@@ -127,6 +128,10 @@ class Rollups:
 
     def __init__(self) -> None:
         self._learned: _Learned | None = None
+
+    def is_on(self) -> bool:
+        """Return whether metrics are switched on; what comes meanwhile is counted later."""
+        return metrics_on()
 
     def apply(
         self, cursor: psycopg.Cursor[Any], ledger_id: int, batch: Sequence[tuple[int, bytes]]

@@ -22,6 +22,11 @@ def text(name: str, default: str = "") -> str:
     return os.environ.get(name) or default
 
 
+def is_set(name: str) -> bool:
+    """Return whether the variable says anything, so that it wins over what the admin says."""
+    return bool(os.environ.get(name))
+
+
 def integer(name: str, default: int, *, least: int = 0, most: int = 2**31 - 1) -> int:
     """Return the variable as a whole number between `least` and `most`."""
     value = text(name, str(default))

@@ -289,6 +289,21 @@ LOGGING = logs.configure(
 DJANGO_STRUCTLOG_CELERY_ENABLED = True  # a task's lines carry its id
 DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = 10  # DEBUG: append says what it chained, once
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = RECORD_IP  # an address is personal data
+LOGGING_ENABLED = env.boolean("OBS_LOGGING_ENABLED", True)  # off: warnings and errors alone
+METRICS_ENABLED = env.boolean("OBS_METRICS_ENABLED", True)  # off: counted later, when on again
+METRICS_DETAIL = env.choice("OBS_METRICS_DETAIL", "standard", ("minimal", "standard", "full"))
+SWITCHES = {  # each switch: its value here, and whether the environment has decided it
+    "metrics": ("on" if METRICS_ENABLED else "off", env.is_set("OBS_METRICS_ENABLED")),
+    "logging": ("on" if LOGGING_ENABLED else "off", env.is_set("OBS_LOGGING_ENABLED")),
+    "log_level": (LOG_LEVEL, env.is_set("OBS_LOG_LEVEL")),
+    "detail": (METRICS_DETAIL, env.is_set("OBS_METRICS_DETAIL")),
+}
+SWITCH_FOLLOWERS = ["tracing.logs.follow"]  # told of each change of a switch, by dotted path
+METRICS_FACTS = [  # what /metrics says that is asked on a timer, by dotted path
+    "metrics.switches.component_facts",
+    "metrics.overhead.overhead_facts",
+    "metrics.budgets.budget_facts",
+]
 METRICS_AGENT_LABEL = env.choice("OBS_METRICS_AGENT_LABEL", "name", ("off", "name", "id"))
 METRICS_MAX_AGENTS = env.integer("OBS_METRICS_MAX_AGENTS", 200, least=0, most=1000)  # then `_other`
 METRICS_MINUTE_DAYS = env.integer("OBS_METRICS_MINUTE_DAYS", 35, least=1, most=3650)  # of history

@@ -1,8 +1,8 @@
 """Set up logging: one JSON object a line, secrets masked, the request's id on every line.
 
-Owns the processors and the LOGGING dictionary; never reads a setting or a request itself, so that
-settings.py can call it. Every record takes this way, ours through structlog and those of Django,
-Celery or any library through logging. Lines for requests: tracing.request_log.
+Owns the processors, the LOGGING dictionary and the level at run time; never reads a setting or a
+request itself, so that settings.py can call it. Every record takes this way, ours through structlog
+and those of Django, Celery or any library through logging. Lines for requests: tracing.request_log.
 
 A line holds `timestamp` (ISO 8601, UTC), `level`, `event`, `logger` and the fields of its event.
 What is bound in structlog's contextvars while a request is served, or a row chained, stands on
@@ -13,6 +13,7 @@ writes the lines counts them: counted_lines.py.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
@@ -71,8 +72,13 @@ def configure(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
-        processors=[*first, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
+        # The level is asked at each line, not built in: `follow` changes it while we run.
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *first,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
@@ -107,6 +113,18 @@ def configure(
             **{name: {"level": quiet} for name, quiet in _QUIET.items()},
         },
     }
+
+
+def follow(switches: Mapping[str, str]) -> None:
+    """Write from another level on, from now: `log_level`; with `logging` off no lower than WARNING.
+
+    Loggers that are quieter than the rest stay so.
+    """
+    level = _number(switches["log_level"])
+    if switches["logging"] == "off":
+        level = max(level, logging.WARNING)
+    for name in (None, "django"):
+        logging.getLogger(name).setLevel(level)
 
 
 def mask(redactor: Redactor) -> Processor:
