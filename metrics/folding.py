@@ -188,8 +188,12 @@ class Folding:
         return self.known.cost(self.block("model"), tokens, self.occurred_us)
 
     def spend(self, nano: int, *, provider: str, model: str) -> None:
-        """Remember for budgets what was spent on the day of the act."""
-        key = (self.minute // DAY_MINUTES, self.agent, provider, model)
+        """Remember for budgets what was spent on the day of the act, by the agent's own label.
+
+        Also when labels of metrics do not tell agents apart.
+        """
+        agent = self.state.agents.get(self.agent_id, OTHER)
+        key = (self.minute // DAY_MINUTES, agent, provider, model)
         self._made.spend[key] = self._made.spend.get(key, 0) + nano
 
     def whole(

@@ -61,10 +61,11 @@ def _usual(fold: Folding, looks: tuple[Any, ...]) -> tuple[Key, ...]:
 
 
 def register(fold: Folding) -> None:
-    """Give an agent its name in labels; history counts, since who is registered stays so."""
-    if fold.names.agent_label == "off":
-        return
-    name = fold.block("agent").get("name") if fold.names.agent_label == "name" else None
+    """Give an agent its name in labels; history counts, since who is registered stays so.
+
+    Also where labels do not tell agents apart: budgets do.
+    """
+    name = fold.block("agent").get("name") if fold.names.agent_label != "id" else None
     label = fold.label("agent", name or fold.agent_id)
     if label != OTHER and not fold.state.register(fold.agent_id, label):
         fold.guard(platform.LABEL_OVERFLOW, ("agent",))
