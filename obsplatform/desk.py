@@ -221,6 +221,35 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Metrics",
+                "items": [
+                    {
+                        "title": "Budgets",
+                        "icon": "savings",
+                        "link": reverse_lazy("admin:metrics_budget_changelist"),
+                        "permission": _may("metrics.view_budget"),
+                    },
+                    {
+                        "title": "Prices",
+                        "icon": "sell",
+                        "link": reverse_lazy("admin:metrics_price_changelist"),
+                        "permission": _may("metrics.view_price"),
+                    },
+                    {
+                        "title": "Custom metrics",
+                        "icon": "add_chart",
+                        "link": reverse_lazy("admin:metrics_custommetric_changelist"),
+                        "permission": _may("metrics.view_custommetric"),
+                    },
+                    {
+                        "title": "Switches",
+                        "icon": "toggle_on",
+                        "link": reverse_lazy("admin:metrics_switch_changelist"),
+                        "permission": _may("metrics.view_switch"),
+                    },
+                ],
+            },
+            {
                 "title": "Administration",
                 "items": [
                     {

@@ -9,19 +9,26 @@ from urllib.parse import urlencode
 from django.http import HttpRequest
 from django.utils import timezone
 
+from audit.actions import ACTIONS
 from audit.query import EntryFilter
 
 
-def curl_line(request: HttpRequest, key: str) -> str:
-    """Return a command that posts one event here, complete but for the key when it is not known."""
+def curl_line(
+    request: HttpRequest, key: str, action: str = "agent.started", **blocks: object
+) -> str:
+    """Return a command that posts one event here, complete but for the key when it is not known.
+
+    `blocks` are members of the event besides those that every event needs.
+    """
     event = {
         "occurred_at": timezone.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "category": "agent_lifecycle",
-        "action": "agent.started",
+        "category": ACTIONS[action],
+        "action": action,
         "outcome": "success",
         "agent": {"id": "my-agent", "version": "1"},
         "actor": {"type": "agent", "id": "my-agent"},
         "target": {"type": "agent", "id": "my-agent"},
+        **blocks,
     }
     return (
         f"curl {request.build_absolute_uri('/api/v1/events')} \\\n"

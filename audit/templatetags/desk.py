@@ -91,6 +91,16 @@ ICONS: dict[str, tuple[str, str, str]] = {
     "sent": ("mark_email_read", "good", "sent"),
     "drawing": ("progress_activity", "idle", "being drawn"),
     "concluded": ("task_alt", "good", "concluded"),
+    # switches, custom metrics, prices, budgets
+    "on": ("toggle_on", "good", "on"),
+    "off": ("toggle_off", "warn", "off"),
+    "allowed": ("check_circle", "good", "allowed"),
+    "in_force": ("check_circle", "good", "in force"),
+    "to_come": ("schedule", "idle", "to come"),
+    "replaced": ("history", "idle", "replaced by a later one"),
+    "within": ("check_circle", "good", "within"),
+    "heading_over": ("trending_up", "warn", "heading over"),
+    "over": ("error", "bad", "over"),
     # API keys
     "live": ("check_circle", "good", "live"),
     "expired": ("timer_off", "idle", "expired"),
