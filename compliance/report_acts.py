@@ -6,6 +6,7 @@ Pure. Owns which actions stand in which of these lists.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date, timedelta
 from typing import Any, Final
 
 from compliance.report_content import Act
@@ -123,10 +124,18 @@ def _viewed(event: _Event) -> str:
 
 def _report(event: _Event) -> str:
     said = _block(event, "details")
-    span = f"{said['from']} to {said['to']}" if said.get("from") and said.get("to") else ""
     return _joined(
-        said.get("framework"), span, said.get("file"), said.get("kind"), said.get("address")
+        said.get("framework"), _days(said), said.get("file"), said.get("kind"), said.get("address")
     )
+
+
+def _days(said: Mapping[str, Any]) -> str:
+    """Return the first and the last day of a period that an entry names by the day after it."""
+    try:
+        first, after = (date.fromisoformat(str(said.get(name))) for name in ("from", "to"))
+        return f"{first} to {after - timedelta(days=1)}"
+    except (ValueError, OverflowError):
+        return ""
 
 
 def _broken(event: _Event) -> str:

@@ -15,13 +15,15 @@ from compliance.controls_table import cannot_of
 from compliance.definitions import Check, Kind, Lens
 from compliance.report_content import CheckText
 from compliance.report_reading import Reading
-from compliance.report_strips import derived_days, seen_days, strip_of
+from compliance.report_strips import derived_days, seen_days, strip_of, told_days
 from compliance.report_waived import LensLegs
 from compliance.wording import in_words, population_in_words, value_in_words
 
 Way = Literal["full population", "reperformed", "inspected"]
+Counted = tuple[int, int, int]
+"""Of a day: what passed, failed and was begun."""
 
-DERIVED: Final = frozenset[Kind]({"cadence", "rate"})
+DERIVED: Final = frozenset[Kind]({"cadence", "rate", "fact"})
 """Kinds that decide when they are read, so that no row holds their days."""
 WAYS: Final[Mapping[Kind, Way]] = {
     "each": "full population",
@@ -40,23 +42,42 @@ entries; or it is looked whether something is there, in time and in force."""
 
 def check_texts(reading: Reading, legs: Mapping[str, LensLegs]) -> tuple[CheckText, ...]:
     """Return every lens of the result in words, in its order; `legs` by lens."""
-    counted = reading.rows.days(
+    rows = reading.rows.days(
         [each for each, lens in reading.lenses.items() if lens.kind not in DERIVED], reading.span
     )
+    counted = {
+        lens: {day: (one.passed, one.failed, one.opened) for day, one in days.items()}
+        for lens, days in rows.items()
+    }
     found = []
     for result in reading.result.checks:
         lens = reading.lenses[result.lens]
-        if lens.kind in DERIVED:
-            view = reading.rows.source.view(lens, reading.span)
-            days = derived_days(lens, view, seen_days(reading.span))
-        else:
-            days = {
-                day: (one.passed, one.failed, one.opened) for day, one in counted[lens.id].items()
-            }
+        days = _derived(reading, lens) if lens.kind in DERIVED else counted[lens.id]
+        if lens.kind == "forbid":
+            days = _violated(reading, lens, days)
         waived = _waived(reading, lens, legs[lens.id])
         strip = strip_of(lens.kind, reading.span, days, waived)
         found.append(_text(reading, lens, strip))
     return tuple(found)
+
+
+def _derived(reading: Reading, lens: Lens) -> Mapping[int, Counted]:
+    # Only a cadence needs a day to have been watched: a rate and a fact are told by history too.
+    days = seen_days if lens.kind == "cadence" else told_days
+    view = reading.rows.source.view(lens, reading.span)
+    return derived_days(lens, view, days(reading.span))
+
+
+def _violated(reading: Reading, lens: Lens, opened: Mapping[int, Counted]) -> Mapping[int, Counted]:
+    """Return the days of a forbid with its violations: rows count what it opened alone."""
+    failed: Counter[int] = Counter()
+    for item in reading.rows.failing(lens, reading.span):
+        failed[item.day] += item.weight
+    nothing = (0, 0, 0)
+    return {
+        day: (opened.get(day, nothing)[0], failed[day], opened.get(day, nothing)[2])
+        for day in opened.keys() | failed.keys()
+    }
 
 
 def _text(reading: Reading, lens: Lens, strip: str) -> CheckText:

@@ -2,8 +2,9 @@
 
 `p` only passes, `f` a failure that nobody waived, `w` waived failures alone, `o` something begun
 and nothing decided, `.` nothing, `-` not observed: before the ledger began, or after `as_of`.
-Kinds that decide items have their days in the rows. A cadence and a rate decide when they are read:
-each of their days is asked of the kind itself, so that a strip never says other than the result.
+Kinds that decide items have their days in the rows; a forbid counts there what it opened, and what
+was violated stands among its items. A cadence, a rate and a fact decide when they are read: each of
+their days is asked of the kind itself, so that a strip never says other than the result.
 """
 
 from __future__ import annotations
@@ -70,11 +71,17 @@ class _OneDay:
         return self._whole.buckets.get(self._day, ())
 
     def items(self, state: ItemState) -> Sequence[Item]:
-        return [one for one in self._whole.items(state) if one.day == self._day]
+        # A fact of before is in force on the first day, and stands there.
+        first = self._day == self._whole.span.start
+        return [
+            one
+            for one in self._whole.items(state)
+            if one.day == self._day or (first and one.day < self._day)
+        ]
 
 
 def derived_days(lens: Lens, view: View, days: range) -> dict[int, tuple[int, int, int]]:
-    """Return `(passed, failed, pending)` of each of these days of a cadence or a rate."""
+    """Return `(passed, failed, pending)` of each of these days of a kind that decides when read."""
     whole, found = Whole(view), {}
     for day in days:
         tested = KINDS[lens.kind].tested(lens.definition, _OneDay(whole, day))
@@ -84,7 +91,12 @@ def derived_days(lens: Lens, view: View, days: range) -> dict[int, tuple[int, in
 
 def seen_days(span: Span) -> range:
     """Return the days of a span that can be judged: since the ledger began, up to `as_of`."""
-    return range(min(span.observed_from, span.end), min(span.end, -(-span.as_of // DAY_US)))
+    return range(min(span.observed_from, span.end), told_days(span).stop)
+
+
+def told_days(span: Span) -> range:
+    """Return the days of a span up to `as_of`, those among them of which history alone tells."""
+    return range(span.start, min(span.end, -(-span.as_of // DAY_US)))
 
 
 def strip_of(

@@ -13,9 +13,10 @@ from compliance.report_content import LISTED
 from compliance.report_drawn import DRAWN
 from compliance.report_evidence import Record
 from compliance.report_facts import FACTS, Listed, counted
-from compliance.report_strips import seen_days, strip_of
+from compliance.report_strips import derived_days, seen_days, strip_of
 from compliance.report_waived import LegWaivers, LensLegs
-from tests.compliance.building import day
+from tests.compliance.building import day, entry, run
+from tests.compliance.building import span as a_span
 
 FIRST = day("2026-10-01")
 
@@ -55,6 +56,20 @@ def test_a_day_that_nobody_observed_is_a_dash_unless_history_tells_of_it() -> No
 
 def test_a_ban_that_nobody_broke_is_kept() -> None:
     assert strip_of("forbid", span(), days((0, 0, 1)), {}) == "p....."
+
+
+def test_a_fact_in_force_when_the_period_begins_stands_on_its_first_day() -> None:
+    reported = [
+        entry(seq, "audit.retention_reported", {"integrity.retention_days": days_}, at=at)
+        for seq, (days_, at) in enumerate([(30, "2026-09-20"), (2_192, "2026-10-03")])
+    ]
+    memory = run("LOG-06", reported)
+    asked = a_span(memory, "2026-10-01", "2026-10-05")
+    (lens,) = memory.lenses.values()
+
+    found = derived_days(lens, memory.view(lens, asked), range(asked.start, asked.end))
+
+    assert strip_of("fact", asked, found, {}) == "f.p-"
 
 
 def test_a_long_list_of_values_ends_in_a_line_for_all_the_others() -> None:
@@ -123,6 +138,11 @@ def a_record(seq: int, **blocks: Any) -> Record:
          "aurora agreement dpa"),
         ("incident.detected", {"case": {"id": "INC-1"}, "severity": "high"},
          "INC-1 severity high"),
+        ("audit.report_generated",
+         {"details": {"framework": "soc2", "from": "2026-10-01", "to": "2026-11-01"}},
+         "soc2 2026-10-01 to 2026-10-31"),
+        ("audit.report_generated", {"details": {"framework": "soc2", "from": "then", "to": 3}},
+         "soc2"),
         ("audit.exported", {"details": {"format": "csv", "entries": 1200, "via": "admin"}},
          "csv 1,200 entries admin"),
         ("change.deployed", {}, ""),

@@ -185,6 +185,15 @@ def test_the_four_numbers_are_the_api_s(made: Made) -> None:
     ]
 
 
+def test_the_days_of_a_check_show_a_failure_where_its_result_counts_one(made: Made) -> None:
+    counted = {one["lens"]: one for one in made.content.result["checks"]}
+
+    shown = {one.lens: "f" in one.strip or "w" in one.strip for one in made.content.checks}
+
+    assert {counted[lens]["f"] > 0 for lens in shown} == {True, False}
+    assert shown == {lens: counted[lens]["f"] > 0 for lens in shown}
+
+
 def test_entries_and_backfilled_ones_are_the_api_s(made: Made) -> None:
     result = made.snapshot()["result"]
 
