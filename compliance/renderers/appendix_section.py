@@ -19,7 +19,7 @@ from compliance.renderers.blocks import (
 from compliance.report_content import ReportContent
 
 _HASHED: Final = {
-    "catalogue": "Catalogue: all checks and frameworks",
+    "catalogue": "Catalogue in force",
     "lists": "Lists in force",
     "parameters": "Limits set by this installation",
     "waivers": "Waivers",
@@ -62,7 +62,7 @@ def appendix_section(content: ReportContent, *, digest: str) -> Section:
         Code(lines=_commands(content)),
         Heading(text="Files that belong to this report"),
         Table(
-            title="Annexes",
+            title="Files that belong to this report",
             columns=(
                 Column(title="File", share=2, look="code"),
                 Column(title="Rows", look="number"),
@@ -71,7 +71,7 @@ def appendix_section(content: ReportContent, *, digest: str) -> Section:
             rows=tuple((one.name, written.number(one.rows), one.sha256) for one in content.annexes),
             empty="This report has no annex.",
         ),
-        Heading(text="Words"),
+        Heading(text="Glossary"),
         Table(
             title="Glossary",
             columns=(Column(title="Word"), Column(title="Means", share=4)),

@@ -60,7 +60,6 @@ def log_access_section(content: ReportContent) -> Section:
                 "No view and no export of the log is on record in the period.",
             ),
         ),
-        is_wide=True,
     )
 
 
@@ -75,7 +74,7 @@ def _acts(title: str, listing: Listing, empty: str) -> Table:
                 one.action,
                 one.actor or written.NONE,
                 one.outcome or written.NONE,
-                one.about or written.NONE,
+                written.with_limits(one.about) or written.NONE,
             )
             for one in listing.listed
         ),

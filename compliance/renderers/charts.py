@@ -30,7 +30,7 @@ from compliance.renderers.svg import (
     stroke,
     words,
 )
-from compliance.renderers.written import NONE, many, score
+from compliance.renderers.written import NONE, day, many, score
 from compliance.report_content import Exceptions, ReportContent, TrendPoint
 
 __all__ = ["clocks", "control_strip", "deviations_by_check", "population_by_day", "score_trend"]
@@ -43,6 +43,7 @@ _LINES: Final[tuple[tuple[str, str, Paint, float, str], ...]] = (
     ("tested", "TESTED", "quiet", 1.4, "6 3"),
     ("coverage", "COVERAGE", "wait", 1.4, "1.5 2.5"),
 )
+_CAP_WORDS: Final = 70.0  # room that they need to the left of a line's end
 _OTHER: Final = "_other"
 
 
@@ -94,9 +95,9 @@ def _grid(right: float, y_of: Callable[[float], float]) -> list[str]:
 
 
 def _ends(first: date, last: date, *, right: float, y: float) -> list[str]:
-    parts = [words(_LEFT, y, first.isoformat(), fill="quiet", size=SMALL)]
+    parts = [words(_LEFT, y, day(first.isoformat()), fill="quiet", size=SMALL)]
     if last > first:
-        said = words(right, y, last.isoformat(), fill="quiet", size=SMALL, anchor="end")
+        said = words(right, y, day(last.isoformat()), fill="quiet", size=SMALL, anchor="end")
         parts.append(said)
     return parts
 
@@ -139,8 +140,12 @@ def _cap_line(
     if not pieces:
         return []
     last = next(one for one in reversed(points) if one.cap < 100)
-    where = (x_of(last) - 4, y_of(last.cap) + 12)
-    said = words(*where, f"capped at {last.cap}", fill="fail", size=SMALL, anchor="end")
+    end, y = x_of(last), y_of(last.cap) + 12
+    told = f"capped at {last.cap}"
+    if end < _LEFT + _CAP_WORDS:
+        said = words(end, y, told, fill="fail", size=SMALL)
+    else:
+        said = words(end - 4, y, told, fill="fail", size=SMALL, anchor="end")
     return [path(pieces, line="fail", width=1, dashes="8 2 2 2"), said]
 
 
@@ -155,7 +160,10 @@ def _end_words(ends: Sequence[tuple[float, str, Paint]], *, x: float) -> list[st
 
 def _trend_told(points: Sequence[TrendPoint]) -> str:
     first, last = points[0], points[-1]
-    told = f"{many(len(points), 'sealed posture')} from {first.day} to {last.day}. "
+    if len(points) == 1:
+        scores = ", ".join(f"{word} {score(getattr(first, name))}" for name, word, *_ in _LINES)
+        return f"1 sealed posture, of {day(first.day)}: {scores}."
+    told = f"{many(len(points), 'sealed posture')} from {day(first.day)} to {day(last.day)}. "
     return told + " ".join(
         f"{word} {score(getattr(first, name))} at first, {score(getattr(last, name))} at last."
         for name, word, *_ in _LINES
@@ -185,40 +193,58 @@ def _trend_table(points: Sequence[TrendPoint]) -> Table:
 
 
 def deviations_by_check(content: ReportContent) -> Chart | None:
-    """Return a bar a check with failing or waived items, the longest first; None without any."""
+    """Return a bar a check with failing or waived items, the longest first; None without any.
+
+    Those that have no bar are counted below; a bar of them all would be the longest of something
+    that no test is. Uses of one check are told apart by their controls.
+    """
     found = sorted(
         (one for one in content.exceptions if one.total), key=lambda one: (-one.total, one.check)
     )
     if not found:
         return None
-    bars = [(one.check, one.total, one.waived) for one in found[:MOST_BARS]]
-    rest = found[MOST_BARS:]
-    if rest:
-        counts = (sum(one.total for one in rest), sum(one.waived for one in rest))
-        bars.append((f"{len(rest):,} others", *counts))
-    left, row, right = 100.0, 19.0, WIDTH - 150.0
-    unit = (right - left) / max(total for _, total, _ in bars)
+    uses = Counter(one.check for one in found)
+    bars, rest = found[:MOST_BARS], found[MOST_BARS:]
+    left, row, right = 150.0, 16.0, WIDTH - 150.0
+    unit = (right - left) / bars[0].total
     parts: list[str] = []
-    for at, (check, total, waived) in enumerate(bars):
+    for at, one in enumerate(bars):
         y = 2 + at * row
-        failing = total - waived
-        long, hatched = (max(count * unit, 1.5) if count else 0.0 for count in (failing, waived))
-        said = f"{failing:,} failing" + (f", {waived:,} waived" if waived else "")
+        failing = one.total - one.waived
+        long, hatched = (
+            max(count * unit, 1.5) if count else 0.0 for count in (failing, one.waived)
+        )
+        said = _counted(one.total, one.waived)
+        name = one.check if uses[one.check] == 1 else f"{one.check} {', '.join(one.controls)}"
         start = left + long
         parts += [
-            words(left - 8, y + 11, short(check, left - 10), anchor="end"),
-            path([box(left, y + 1, long, row - 6)] * bool(failing), fill="fail"),
-            *_hatched(start, y + 1, hatched, row - 6, paint="wait"),
-            words(start + hatched + 8, y + 11, said, fill="quiet", size=SMALL),
+            words(left - 8, y + 10, short(name, left - 10), anchor="end"),
+            path([box(left, y + 1, long, row - 5)] * bool(failing), fill="fail"),
+            *_hatched(start, y + 1, hatched, row - 5, paint="wait"),
+            words(start + hatched + 8, y + 10, said, fill="quiet", size=SMALL),
         ]
     axis = path([stroke([(left, 0), (left, len(bars) * row)])], line="quiet", width=0.8)
+    if rest:
+        y = 2 + len(bars) * row
+        parts += [
+            words(left - 8, y + 10, f"{len(rest):,} more", fill="quiet", anchor="end"),
+            words(left + 8, y + 10, f"together {_counted_of(rest)}", fill="quiet", size=SMALL),
+        ]
     text = _deviations_told(found)
     return Chart(
         title="Failing and waived items by check",
-        svg=drawing([*parts, axis], height=len(bars) * row + 4, told=text),
+        svg=drawing([*parts, axis], height=(len(bars) + bool(rest)) * row + 4, told=text),
         text=text,
         table=_deviations_table(found),
     )
+
+
+def _counted(total: int, waived: int) -> str:
+    return f"{total - waived:,} failing" + (f", {waived:,} waived" if waived else "")
+
+
+def _counted_of(rest: Sequence[Exceptions]) -> str:
+    return _counted(sum(one.total for one in rest), sum(one.waived for one in rest))
 
 
 def _hatched(x: float, y: float, width: float, height: float, *, paint: Paint) -> list[str]:
@@ -233,8 +259,9 @@ def _hatched(x: float, y: float, width: float, height: float, *, paint: Paint) -
 def _deviations_told(found: Sequence[Exceptions]) -> str:
     waived = sum(one.waived for one in found)
     failing = sum(one.total for one in found) - waived
+    waived_words = f" and {waived:,} waived" if waived else ""
     return (
-        f"{many(failing, 'failing item')} and {waived:,} waived in {many(len(found), 'check')}; "
+        f"{many(failing, 'failing item')}{waived_words} in {many(len(found), 'test')}; "
         f"the most in {found[0].check}: {found[0].total:,}."
     )
 
@@ -266,9 +293,9 @@ def population_by_day(content: ReportContent) -> Chart | None:
     right = WIDTH - 76.0
     step = (right - _PANEL) / len(days)
     all_of = [one.entries for one in days]
-    parts = _panel("All entries", all_of, top=6, height=84, step=step)
+    parts = _panel("All entries", all_of, top=_TOP, height=_HIGH, step=step)
     parts += _backfilled([one.backfilled for one in days], max(all_of), step=step)
-    y = 6 + 84 + 16.0
+    y = _TOP + _HIGH + 16
     shown = content.population.agent_days
     most = max((max(counts, default=0) for _, counts in shown), default=0)
     if shown:
@@ -277,8 +304,8 @@ def population_by_day(content: ReportContent) -> Chart | None:
         y += 14
     for agent, counts in shown:
         name = "all others" if agent == _OTHER else agent or "no agent"
-        parts += _panel(name, counts, top=y, height=24, step=step, most=most)
-        y += 32
+        parts += _panel(name, counts, top=y, height=20, step=step, most=most)
+        y += 26
     first, last = (date.fromisoformat(one.day) for one in (days[0], days[-1]))
     parts += _day_ends(first, last, right=right, y=y + 8)
     text = _population_told(content)
@@ -291,6 +318,7 @@ def population_by_day(content: ReportContent) -> Chart | None:
 
 
 _PANEL: Final = 150.0  # where the days begin
+_TOP, _HIGH = 6.0, 72.0  # of the panel of all entries
 
 
 def _panel(
@@ -317,9 +345,9 @@ def _panel(
 def _backfilled(counts: Sequence[int], most: int, *, step: float) -> list[str]:
     """Return the backfilled share of the highest panel as hatching in its bars."""
     pieces = [
-        hatch(_PANEL + at * step, 90 - tall, step, tall, step=3)
+        hatch(_PANEL + at * step, _TOP + _HIGH - tall, step, tall, step=3)
         for at, count in enumerate(counts)
-        if count and (tall := max(count / most * 84, 0.8))
+        if count and (tall := max(count / most * _HIGH, 0.8))
     ]
     said = words(0, 30, "hatched: backfilled", fill="quiet", size=SMALL) if pieces else ""
     peak = words(0, 16, f"highest day: {most:,}", fill="quiet", size=SMALL)
@@ -328,8 +356,8 @@ def _backfilled(counts: Sequence[int], most: int, *, step: float) -> list[str]:
 
 def _day_ends(first: date, last: date, *, right: float, y: float) -> list[str]:
     return [
-        words(_PANEL, y, first.isoformat(), fill="quiet", size=SMALL),
-        words(right, y, last.isoformat(), fill="quiet", size=SMALL, anchor="end"),
+        words(_PANEL, y, day(first.isoformat()), fill="quiet", size=SMALL),
+        words(right, y, day(last.isoformat()), fill="quiet", size=SMALL, anchor="end"),
     ]
 
 
@@ -340,7 +368,8 @@ def _population_told(content: ReportContent) -> str:
     return (
         f"{many(sum(one.entries for one in days), 'entry', 'entries')} over "
         f"{many(len(days), 'day')}, {sum(one.backfilled for one in days):,} of them backfilled; "
-        f"the most on {peak.day}: {peak.entries:,}; {many(quiet, 'day')} without entries."
+        f"the most on {day(peak.day)}: {peak.entries:,}; "
+        f"{many(quiet, 'day') if quiet else 'no day'} without entries."
     )
 
 

@@ -7,11 +7,16 @@ from typing import Final
 
 from compliance.renderers import written
 from compliance.renderers.blocks import Document, Fact, Section
+from compliance.renderers.fitting import measure
 from compliance.renderers.integrity_section import DISCLAIMER
 from compliance.renderers.result_section import figures_of
 from compliance.report_content import ReportContent, content_bytes, content_digest
 
 PACKAGE: Final = "Management's evidence package"
+FOOT: Final = 395.0
+"""Points that the foot has beside the page's number, on an upright page."""
+FOOT_SIZE: Final = 7.6
+"""Points of its letters; look.typ sets the same."""
 
 
 def document_with(
@@ -29,13 +34,25 @@ def document_with(
         title=name,
         subtitle=f"{PACKAGE}, {period}",
         issuer=cover.origin,
-        running=f"{PACKAGE} · {name} · {period} · report {cover.report_id}",
+        running=_running(name, period, cover.report_id),
         issued_at=cover.issued_at,
         disclaimer=DISCLAIMER,
         facts=_facts(content, digest),
         figures=figures_of(content),
         sections=tuple(sections),
     )
+
+
+def _running(name: str, period: str, report: str) -> str:
+    """Return the foot of each page on one line: what it is first gives way, then the name."""
+    behind = f"{period} · report {report}"
+    for told in (f"{PACKAGE} · {name} · {behind}", f"{name} · {behind}"):
+        if measure(told, FOOT_SIZE) <= FOOT:
+            return told
+    kept = len(name)
+    while kept and measure(f"{name[:kept]}… · {behind}", FOOT_SIZE) > FOOT:
+        kept -= 1
+    return f"{name[:kept].rstrip()}… · {behind}" if kept else behind
 
 
 def digest_of(content: ReportContent) -> str:

@@ -42,6 +42,8 @@ def exceptions_section(content: ReportContent) -> Section:
     ]
     titles = {one.lens: one.title for one in content.checks}
     uses = Counter(one.check for one in content.exceptions)
+    if content.exceptions:
+        blocks.append(Heading(text="Failing items, test by test"))
     for one in content.exceptions:
         name = one.check if uses[one.check] == 1 else f"{one.check} for {_controls(one)}"
         blocks += _of_lens(one, name, titles.get(one.lens, one.check))
@@ -102,13 +104,22 @@ def _controls(one: Exceptions) -> str:
     return written.listed(one.controls, most=24)
 
 
+def _serves(one: Exceptions) -> str:
+    if one.controls:
+        return f"Controls: {_controls(one)}."
+    return "No control rests on it; it is looked at because the result of another test does."
+
+
+def _in_order(one: Deviation) -> tuple[str, int, str]:
+    """Return the place of a failing item: ids are texts, of which 12 stands before 9."""
+    return one.day, one.seq, one.item
+
+
 def _of_lens(one: Exceptions, name: str, title: str) -> list[Block]:
     waived = f", {written.number(one.waived)} of them waived" if one.waived else ""
     return [
-        Heading(text=f"{name}: {title}"),
-        Paragraph(
-            text=f"{written.many(one.total, 'failing item')}{waived}. Controls: {_controls(one)}."
-        ),
+        Heading(text=f"{name}: {title}", level=3),
+        Paragraph(text=f"{written.many(one.total, 'failing item')}{waived}. {_serves(one)}"),
         Table(
             title=f"Failing items of {name}",
             columns=(
@@ -121,7 +132,7 @@ def _of_lens(one: Exceptions, name: str, title: str) -> list[Block]:
                 Column(title="What failed", share=6),
                 Column(title="Follow-up", share=4),
             ),
-            rows=tuple(_deviation(each) for each in one.listed),
+            rows=tuple(_deviation(each) for each in sorted(one.listed, key=_in_order)),
             empty="Its items are not kept by themselves.",
             more=written.rest(len(one.listed), one.total, ITEMS),
         ),
@@ -130,7 +141,7 @@ def _of_lens(one: Exceptions, name: str, title: str) -> list[Block]:
 
 def _deviation(one: Deviation) -> tuple[str, ...]:
     if one.seq == DAY_ONLY:
-        entry, when = written.NONE, f"{written.day(one.day)} ({one.item})"
+        entry, when = written.NONE, _of_day(one)
     else:
         entry, when = written.number(one.seq), written.moment(one.occurred_at)
     return (
@@ -140,9 +151,15 @@ def _deviation(one: Deviation) -> tuple[str, ...]:
         one.actor or written.NONE,
         one.agent or written.NONE,
         one.action or written.NONE,
-        written.with_limits(one.why),
+        written.sentence(one.why),
         _covered(one),
     )
+
+
+def _of_day(one: Deviation) -> str:
+    """Return the day of an item that is no entry, with what else its id says."""
+    what = one.item.removeprefix(one.day).strip("/")
+    return f"{written.day(one.day)} ({what})" if what else written.day(one.day)
 
 
 def _covered(one: Deviation) -> str:
@@ -192,7 +209,9 @@ def _pending(content: ReportContent) -> list[Block]:
                 Column(title="Agent", share=4),
             ),
             rows=tuple(_pending_item(one) for one in pending.listed),
-            empty="Nothing is pending.",
+            empty="None of them can be listed by itself."
+            if pending.total
+            else "Nothing is pending.",
             more=written.rest(len(pending.listed), pending.kept, ITEMS),
         ),
         *_not_listed(pending),
@@ -204,14 +223,15 @@ def _not_listed(pending: Pending) -> list[Block]:
     others = pending.total - pending.kept
     if others <= 0:
         return []
-    return [
-        Paragraph(
-            text=f"Of these {written.number(pending.total)}, {written.number(pending.kept)} stand "
-            "here and in the annex. The others are days that were not over, or were decided after "
-            "the moment as of which the period is judged.",
-            is_small=True,
-        )
-    ]
+    why = (
+        "days that were not over, or were decided after the moment as of which the period is judged"
+    )
+    kept = written.number(pending.kept)
+    said = (
+        f"Of these {written.number(pending.total)}, {kept} stand here and in the annex. The others "
+        f"are {why}."
+    )
+    return [Paragraph(text=said if pending.kept else f"They are {why}.", is_small=True)]
 
 
 def _pending_item(one: PendingItem) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from compliance.renderers.blocks import (
     Table,
 )
 from compliance.renderers.cover import document_with
-from compliance.renderers.integrity_section import integrity_line
+from compliance.renderers.integrity_section import integrity_line, unwatched
 from compliance.report_content import FindingLine, ReportContent
 from compliance.result import State, from_json, shown
 from compliance.whatif import ALL, what_if
@@ -112,13 +112,7 @@ def _result(content: ReportContent) -> list[Block]:
             )
         )
     if content.cover.observed_from > content.cover.start:
-        found.append(
-            Notice(
-                tone="warning",
-                word="Observed later",
-                text=f"Observed from {written.day(content.cover.observed_from)} on.",
-            )
-        )
+        found.append(Notice(tone="warning", word="Observed later", text=unwatched(content)))
     return found
 
 

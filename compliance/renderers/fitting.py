@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 from typing import Final
 
 from compliance.renderers.blocks import Document, Table
@@ -31,7 +32,9 @@ _SPARE: Final = 1.06  # of a text's width, that an estimate that is short does n
 _HALVINGS: Final = 40
 _LONGEST: Final = 15  # letters of an unbroken word that a column is widened for
 _ID: Final = 36  # letters of a code that stays in one piece where the columns leave room
-_EASY: Final = 0.7  # share of a table's width that its least widths may take for that
+_FEW: Final = 3  # columns of a table whose rows may stand beside each other
+_SLIMMEST: Final = 130.0  # in points, of one of these rows
+_EASY: Final = 0.82  # share of a table's width that its least widths may take for that
 
 
 def measure(text: str, size: float, *, is_code: bool = False) -> float:
@@ -41,6 +44,22 @@ def measure(text: str, size: float, *, is_code: bool = False) -> float:
     narrow = sum(each in _NARROW for each in text)
     upper = sum(each.isupper() for each in text)
     return size * (0.49 * len(text) - 0.19 * narrow + 0.17 * upper)
+
+
+def lines_of(table: Table, widths: Sequence[float], *, size: float) -> int:
+    """Return about how many lines the rows take with columns of these widths."""
+    codes = [column.look == "code" for column in table.columns]
+    return sum(
+        max(
+            (
+                ceil(measure(cell, size, is_code=is_code) / width)
+                for cell, is_code, width in zip(row, codes, widths, strict=True)
+                if cell
+            ),
+            default=1,
+        )
+        for row in table.rows
+    )
 
 
 def column_widths(table: Table, *, room: float, size: float, gap: float) -> list[float]:
@@ -61,6 +80,19 @@ def column_widths(table: Table, *, room: float, size: float, gap: float) -> list
     widths = _between(bounds, shares, space)
     slack = (space - sum(widths)) / sum(shares)
     return [width + slack * share for width, share in zip(widths, shares, strict=True)]
+
+
+def beside(table: Table, *, room: float, size: float, gap: float, gutter: float) -> int:
+    """Return how many rows of a table may stand beside each other, `gutter` apart; 1 is as usual.
+
+    A few short columns over a whole page leave the eye to cross a gap to find a row's number.
+    """
+    if not table.rows or len(table.columns) > _FEW:
+        return 1
+    needed = gap * (len(table.columns) - 1)
+    needed += sum(_bounds(table, at, size, _ID)[1] for at in range(len(table.columns)))
+    fitting = (many for many in (3, 2) if needed <= (room - gutter * (many - 1)) / many)
+    return next((many for many in fitting if room / many >= _SLIMMEST), 1)
 
 
 def _between(

@@ -35,14 +35,18 @@ from compliance.report_content import ReportContent
 
 MOST_ROWS: Final = 138
 """Rows that a page holds, in three columns."""
-_COLUMNS: Final = ((40, 1), (60, 2))  # up to so many rows; more stand in three
+_COLUMNS: Final = ((30, 1), (44, 2))  # up to so many rows; more stand in three
 _ROW: Final = 14.0
 _HEAD: Final = 20.0
 _LABEL: Final = 58.0
+_LONG_LABEL: Final = 82.0  # where controls tell uses of one check apart
+_CHECK: Final = 41.0  # where these begin
+_FINE: Final = 8.6  # size of these controls
 _COUNT: Final = 34.0
 _GAP: Final = 14.0
-_NARROWEST: Final = 3.9  # of a cell
+_NARROWEST: Final = 3.2  # of a cell
 _WORST_FIRST: Final = "fowp.-"
+UNSEEN: Final = "-"
 _BUCKETS: Final = ((1, "day"), (7, "week"), (28, "four weeks"), (91, "quarter of 91 days"))
 _MONTHS: Final = (
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -53,7 +57,7 @@ _WORDS: Final = (
     ("w", "waived failures only"),
     ("o", "open, none decided"),
     (".", "nothing to judge"),
-    ("-", "before the ledger"),
+    (UNSEEN, "not observed"),
 )
 
 
@@ -62,36 +66,56 @@ class _Row:
     check: str
     strip: str
     failed: int
+    control: str = ""
+    """The first control that it serves, where the check has several rows."""
 
 
 def control_strip(content: ReportContent) -> Chart | None:
     """Return the heat strip of the period's checks; None when there is no check or no day."""
-    failed = {one["lens"]: one["f"] for one in content.result["checks"]}
-    rows = [
-        _Row(check=one.check, strip=one.strip, failed=failed.get(one.lens, 0))
-        for one in content.checks
-        if one.strip
-    ]
+    rows = _rows(content)
     if not rows:
         return None
     drawn = _worst(rows)
     columns = _columns(drawn)
+    label = _LONG_LABEL if any(one.control for one in drawn) else _LABEL
     room = (WIDTH - _GAP * (len(columns) - 1)) / len(columns)
-    days, bucket = _bucket(max(len(one.strip) for one in rows), room - _LABEL - _COUNT)
+    days, bucket = _bucket(max(len(one.strip) for one in rows), room - label - _COUNT)
     height = _HEAD + _ROW * max(len(one) for one in columns)
     first = date.fromisoformat(content.cover.start)
     parts = [
         part
         for at, column in enumerate(columns)
-        for part in _column(column, x=at * (room + _GAP), room=room, days=days, first=first)
+        for part in _column(
+            column, x=at * (room + _GAP), room=room, label=label, days=days, first=first
+        )
     ]
     text = _told(rows, drawn, bucket)
+    legend = _legend(height + 20, has_unseen=any(UNSEEN in one.strip for one in drawn))
     return Chart(
         title=f"Each check over the period, a cell a {bucket}",
-        svg=drawing([*parts, *_legend(height + 20)], height=height + 28, told=text),
+        svg=drawing([*parts, *legend], height=height + 28, told=text),
         text=text,
         table=_table(rows),
     )
+
+
+def _rows(content: ReportContent) -> list[_Row]:
+    failed = {one["lens"]: one["f"] for one in content.result["checks"]}
+    uses = Counter(one.check for one in content.checks if one.strip)
+    serves: dict[str, str] = {}
+    for control in content.result["controls"]:
+        for leg in control["legs"]:
+            serves.setdefault(leg["lens"], control["id"])
+    return [
+        _Row(
+            check=one.check,
+            strip=one.strip,
+            failed=failed.get(one.lens, 0),
+            control=serves.get(one.lens, "") if uses[one.check] > 1 else "",
+        )
+        for one in content.checks
+        if one.strip
+    ]
 
 
 def _worst(rows: Sequence[_Row]) -> list[_Row]:
@@ -116,8 +140,10 @@ def _bucket(days: int, room: float) -> tuple[int, str]:
     return _BUCKETS[-1]
 
 
-def _column(rows: Sequence[_Row], *, x: float, room: float, days: int, first: date) -> list[str]:
-    left, width = x + _LABEL, room - _LABEL - _COUNT
+def _column(
+    rows: Sequence[_Row], *, x: float, room: float, label: float, days: int, first: date
+) -> list[str]:
+    left, width = x + label, room - label - _COUNT
     cells = -(-max(len(one.strip) for one in rows) // days)
     step = min(width / cells, 22.0)
     marks = _no_marks()
@@ -125,6 +151,9 @@ def _column(rows: Sequence[_Row], *, x: float, room: float, days: int, first: da
     for at, row in enumerate(rows):
         y = _HEAD + at * _ROW
         parts.append(words(x, y + 10.2, short(row.check, _LABEL - 6), size=SMALL))
+        if row.control:
+            control = short(row.control, label - _CHECK - 4, size=_FINE)
+            parts.append(words(x + _CHECK, y + 10.2, control, fill="quiet", size=_FINE))
         for cell in range(cells):
             found = row.strip[cell * days : (cell + 1) * days]
             _mark(marks, worst_of(found), left + cell * step, y + 1, step - 1, _ROW - 2)
@@ -193,7 +222,7 @@ def _short_day(on: date) -> str:
     return str(on.year) if (on.month, on.day) == (1, 1) else f"{on.day} {_MONTHS[on.month - 1]}"
 
 
-def _legend(y: float) -> list[str]:
+def _legend(y: float, *, has_unseen: bool) -> list[str]:
     parts, x = [], 0.0
     for letter, word in _WORDS[:-1]:
         marks: dict[str, list[str]] = {
@@ -203,18 +232,26 @@ def _legend(y: float) -> list[str]:
         parts += _painted(marks)
         parts.append(words(x + 17, y, word, fill="quiet", size=SMALL))
         x += 17 + len(word) * 5.2 + 22
+    if has_unseen:
+        parts.append(words(x, y, f"empty: {_WORDS[-1][1]}", fill="quiet", size=SMALL))
     return parts
 
 
 def _told(rows: Sequence[_Row], drawn: Sequence[_Row], bucket: str) -> str:
     failing = sum("f" in one.strip for one in rows)
-    days = sum(one.strip.count("f") for one in rows)
+    kind = "what was found that day" if bucket == "day" else "the worst of its days"
     told = (
-        f"{many(len(rows), 'row')} of checks, a cell a {bucket}; each cell says the worst of its "
-        f"days. {failing:,} with a failure, on {many(days, 'day')} of checks in all."
+        f"{many(len(rows), 'row')}, one for each check and use of it; a cell a {bucket} says "
+        f"{kind}, a number the failing items. {_failing_words(failing)}."
     )
     left_out = len(rows) - len(drawn)
     return told + (f" {left_out:,} more, without room here, stand in the table." * bool(left_out))
+
+
+def _failing_words(failing: int) -> str:
+    if not failing:
+        return "No row has a failure"
+    return f"{many(failing, 'row')} {'has' if failing == 1 else 'have'} a failure"
 
 
 def _table(rows: Sequence[_Row]) -> Table:
@@ -228,7 +265,11 @@ def _table(rows: Sequence[_Row]) -> Table:
             Column(title="Failing items", look="number"),
         ),
         rows=tuple(
-            (one.check, *(f"{count[each]:,}" for each in letters), f"{one.failed:,}")
+            (
+                f"{one.check} {one.control}".strip(),
+                *(f"{count[each]:,}" for each in letters),
+                f"{one.failed:,}",
+            )
             for one, count in counted
         ),
     )

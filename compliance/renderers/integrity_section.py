@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from compliance.renderers import written
+from compliance.renderers import result_words, written
 from compliance.renderers.blocks import (
     Block,
     Code,
@@ -127,6 +127,16 @@ def integrity_line(content: ReportContent) -> str:
     )
 
 
+def unwatched(content: ReportContent) -> str:
+    """Return the sentence that says which days of the period the ledger did not watch."""
+    days = written.days_in(content.cover.start, content.cover.observed_from)
+    first = "day of the period was" if days == 1 else f"{days:,} days of the period were"
+    return (
+        f"The ledger observes from {written.day(content.cover.observed_from)} on; the first "
+        f"{first} not watched by it."
+    )
+
+
 def _restated(content: ReportContent) -> list[Block]:
     cover = content.cover
     if not cover.restates:
@@ -146,14 +156,11 @@ def _observed(content: ReportContent) -> list[Block]:
     cover = content.cover
     found: list[Block] = []
     if cover.observed_from > cover.start:
-        days = written.many(written.days_in(cover.start, cover.observed_from), "day")
         found.append(
             Notice(
                 tone="warning",
                 word="Observed later",
-                text=f"The ledger observes from {written.day(cover.observed_from)} on; the first "
-                f"{days} of the period were not watched by it. Integrity and cadence are "
-                "judged from that day.",
+                text=f"{unwatched(content)} Integrity and cadence are judged from that day.",
             )
         )
     if cover.as_of[:10] < cover.end:
@@ -181,7 +188,7 @@ def _observed(content: ReportContent) -> list[Block]:
 def _whole(content: ReportContent) -> str:
     shut = [one for one in content.result["gate"] if one["state"] != "pass"]
     if shut:
-        why = "; ".join(f"{one['check']}: {one['reason']}" for one in shut)
+        why = "; ".join(f"{one['check']}: {result_words.reason(one['reason'])}" for one in shut)
         return (
             "The record is not proven whole for this period, so no score is issued. "
             f"What stands against it: {why}."
@@ -221,7 +228,7 @@ def _gate(content: ReportContent) -> list[Block]:
             one["state"],
             written.number(one["n"]),
             written.number(one["f"]),
-            one["reason"],
+            result_words.reason(one["reason"]),
         )
         for one in content.result["gate"]
     )

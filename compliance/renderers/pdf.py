@@ -26,6 +26,7 @@ from compliance.renderers.blocks import (
     Block,
     Chart,
     Code,
+    Column,
     Document,
     Fact,
     Facts,
@@ -38,7 +39,7 @@ from compliance.renderers.blocks import (
     Table,
 )
 from compliance.renderers.document import document_of
-from compliance.renderers.fitting import breakable, column_widths, within_cells
+from compliance.renderers.fitting import beside, breakable, column_widths, lines_of, within_cells
 from compliance.renderers.marks import mark_of
 from compliance.renderers.outline import outlined
 from compliance.report_content import ReportContent
@@ -52,13 +53,19 @@ SIZE: Final = 8.4
 """Of the text in tables, in points; look.typ sets the same."""
 GAP: Final = 8.0
 """Between two columns."""
+GUTTER: Final = 22.0
+"""Between two rows of a table that stand beside each other."""
 
 _HERE: Final = Path(__file__).parent
 _TEMPLATE: Final = _HERE / "report.typ"
-_DEEPEST: Final = 60  # headings of levels 1 and 2 that the table of contents holds
+_CONTENTS: Final = 645.0  # points of a page of the table of contents below its title
+_ENTRY: Final = {1: 16.0, 2: 11.0}  # of these, what an entry of a level takes
+_SQUEEZED: Final = 1.18  # pages of entries that one page takes with less air between them
+_PAGES: Final = 2.0  # of contents that a report may begin with
 _NAME: Final = 128.0  # of the names of facts, in points
 _TALL: Final = 24  # lines of a row that may break over two pages
-_TOGETHER: Final = 14  # lines of a table that is kept on one page
+_TOGETHER: Final = {PORTRAIT: 20, LANDSCAPE: 11}  # lines of a table that is kept on one page
+_COSTLY: Final = 1.1  # times the lines of its own widths that a table may take for its neighbours'
 _INTRODUCED: Final = frozenset({"table", "facts", "chart", "code"})
 _INTRODUCTION: Final = 400  # letters of a paragraph that stays with what it introduces
 _VIEW: Final = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
@@ -74,7 +81,7 @@ def render_pdf(content: ReportContent) -> bytes:
 def set_pdf(document: Document) -> bytes:
     """Return a document as a PDF; `issued_at` is its time of making."""
     fitted = within_cells(outlined(document))
-    told = for_print(fitted) | {"depth": _depth(fitted)}
+    told = for_print(fitted) | {"contents": _contents(fitted)}
     return typeset(_TEMPLATE, told, issued_at=document.issued_at)
 
 
@@ -95,6 +102,7 @@ def for_print(document: Document) -> dict[str, Any]:
 
     Sections stand in groups of one direction of the paper.
     """
+    across = _lying(document.sections)
     return {
         "title": printed(document.title),
         "subtitle": printed(document.subtitle),
@@ -104,37 +112,91 @@ def for_print(document: Document) -> dict[str, Any]:
         "facts": _facts(document.facts, PORTRAIT),
         "figures": _figures(document.figures),
         "groups": [
-            {"wide": is_wide, "sections": [_section(each) for each in run]}
-            for is_wide, run in groupby(document.sections, key=lambda each: each.is_wide)
+            {"wide": is_wide, "sections": [_section(each, is_wide=is_wide) for each, _ in run]}
+            for is_wide, run in groupby(
+                zip(document.sections, across, strict=True), key=lambda each: each[1]
+            )
         ],
     }
 
 
-def _depth(document: Document) -> int:
-    """Return how many levels the table of contents shows: two where they fit two pages."""
-    headings = len(document.sections) + sum(
+def _lying(sections: Sequence[Section]) -> list[bool]:
+    """Return which sections lie across.
+
+    Those that need no width, as their tables are empty, follow an upright neighbour: a page that
+    turns for two sentences would be empty but for them.
+    """
+    lies = [each.is_wide for each in sections]
+    needs = [each.is_wide and any(map(_is_filled, each.blocks)) for each in sections]
+    for order in (range(len(lies)), range(len(lies) - 1, -1, -1)):
+        for at, after in pairwise(order):
+            if not lies[at] and not needs[after]:
+                lies[after] = False
+    return lies
+
+
+def _is_filled(block: Block) -> bool:
+    return isinstance(block, Chart) or (isinstance(block, Table) and bool(block.rows))
+
+
+def _contents(document: Document) -> dict[str, Any]:
+    """Return how the table of contents is set: levels, and whether its lines stand closer.
+
+    Closer where a few lines would have a page of their own; one level where two need more pages
+    than a reader would turn.
+    """
+    headings = sum(
         isinstance(block, Heading) and block.level == 2
         for section in document.sections
         for block in section.blocks
     )
-    return 2 if headings <= _DEEPEST else 1
+    pages = (len(document.sections) * _ENTRY[1] + headings * _ENTRY[2]) / _CONTENTS
+    return {"depth": 2 if pages <= _PAGES else 1, "close": 1 < pages <= _SQUEEZED}
 
 
-def _section(section: Section) -> dict[str, Any]:
-    room = LANDSCAPE if section.is_wide else PORTRAIT
+def _section(section: Section, *, is_wide: bool) -> dict[str, Any]:
+    room = LANDSCAPE if is_wide else PORTRAIT
     return {
         "id": section.id,
         "title": printed(section.title),
-        "blocks": _kept_together([block_for_print(each, room) for each in section.blocks]),
+        "blocks": _kept_together(_blocks(_titled_once(section), room)),
     }
 
 
+def _titled_once(section: Section) -> list[Block]:
+    """Return the blocks of a section, a table untitled where the heading above has its title."""
+    heading, blocks = section.title, list[Block]()
+    for block in section.blocks:
+        if isinstance(block, Heading):
+            heading = block.text
+        if isinstance(block, Table) and block.title == heading:
+            blocks.append(replace(block, title=""))
+        else:
+            blocks.append(block)
+    return blocks
+
+
+def _blocks(blocks: Sequence[Block], room: float) -> list[dict[str, Any]]:
+    """Return blocks for print; tables of the same columns get the same widths where they can."""
+    alike: dict[tuple[Column, ...], list[Table]] = {}
+    for block in blocks:
+        if isinstance(block, Table):
+            alike.setdefault(block.columns, []).append(block)
+    return [
+        {"kind": "table"} | _table(block, room, alike[block.columns])
+        if isinstance(block, Table)
+        else block_for_print(block, room)
+        for block in blocks
+    ]
+
+
 def _kept_together(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mark short paragraphs that introduce what follows, so that no page ends with one."""
-    for at, (block, following) in enumerate(pairwise(blocks)):
-        if block["kind"] == "paragraph" and len(block["text"]) <= _INTRODUCTION:
+    """Mark short words that introduce what follows, so that no page ends with them."""
+    for at, (block, following) in reversed(list(enumerate(pairwise(blocks)))):
+        if block["kind"] in ("paragraph", "notice") and len(block["text"]) <= _INTRODUCTION:
             begins = at == 0 and following["kind"] == "heading"
-            block["sticky"] = begins or following["kind"] in _INTRODUCED
+            leads_on = following.get("sticky", False)
+            block["sticky"] = begins or leads_on or following["kind"] in _INTRODUCED
     return blocks
 
 
@@ -146,11 +208,11 @@ def block_for_print(block: Block, room: float) -> dict[str, Any]:
             return {"kind": "paragraph"} | told
         case Notice():
             told = {"tone": block.tone, "word": printed(block.word), "text": _line(block.text)}
-            return {"kind": "notice"} | told
+            return {"kind": "notice", "sticky": False} | told
         case Facts():
             return {"kind": "facts", "facts": _facts(block.facts, room)}
         case Table():
-            return {"kind": "table"} | _table(block, room)
+            return {"kind": "table"} | _table(block, room, (block,))
         case Chart():
             return {"kind": "chart"} | _chart(block, room)
         case Code():
@@ -209,14 +271,23 @@ def _chart(chart: Chart, room: float) -> dict[str, Any]:
     }
 
 
-def _table(table: Table, room: float) -> dict[str, Any]:
-    """Return a table: its cells in one list, row by row, and where it may break."""
+def _table(table: Table, room: float, alike: Sequence[Table]) -> dict[str, Any]:
+    """Return a table: its cells in one list, row by row, and where it may break.
+
+    `alike` are the tables, this among them, whose columns are to be as wide as this one's. Where
+    few short columns would lie far apart, rows stand beside each other, to be read across.
+    """
     safe = _safe(table)
-    widths = column_widths(safe, room=room, size=SIZE, gap=GAP)
-    columns = list(zip(safe.columns, widths, strict=True))
+    together = _safe(replace(table, rows=tuple(row for each in alike for row in each.rows)))
+    many = beside(together, room=room, size=SIZE, gap=GAP, gutter=GUTTER)
+    unit = _widths(safe, together, (room - GUTTER * (many - 1)) / many)
+    across = min(many, max(len(safe.rows), 1))
+    columns = list(zip(safe.columns, unit, strict=True)) * across
+    folded = _folded(safe.rows, across)
+    widths = [width for _, width in columns]
     cells: list[Any] = []
     tall, lines_in_all = [], 0.0
-    for at, row in enumerate(safe.rows):
+    for at, row in enumerate(folded):
         shown = [
             breakable(cell, room=width - 1, size=SIZE, is_code=column.look == "code")
             for cell, (column, width) in zip(row, columns, strict=True)
@@ -235,16 +306,46 @@ def _table(table: Table, room: float) -> dict[str, Any]:
             {
                 "title": breakable(column.title, room=width - 1, size=SIZE),
                 "width": round(width, 1),
+                "gap": _gap_after(at, len(unit), len(columns)),
                 "look": column.look,
             }
-            for column, width in columns
+            for at, (column, width) in enumerate(columns)
         ],
         "cells": cells,
         "tall": tall,
-        "whole": lines_in_all <= _TOGETHER,
+        "whole": lines_in_all <= _TOGETHER[room] / across,
         "empty": printed(table.empty),
         "more": printed(table.more),
     }
+
+
+def _widths(safe: Table, together: Table, room: float) -> list[float]:
+    """Return the widths that suit all tables alike; its own where those would cost it lines."""
+    shared = column_widths(together, room=room, size=SIZE, gap=GAP)
+    if len(together.rows) == len(safe.rows):
+        return shared
+    own = column_widths(safe, room=room, size=SIZE, gap=GAP)
+    most = lines_of(safe, own, size=SIZE) * _COSTLY
+    return shared if lines_of(safe, shared, size=SIZE) <= most else own
+
+
+def _folded(rows: Sequence[tuple[str, ...]], across: int) -> list[tuple[str, ...]]:
+    """Return rows of so many rows each, the last filled up with empty cells."""
+    if across == 1:
+        return list(rows)
+    empty = ("",) * len(rows[0])
+    filled = [*rows, *[empty] * (-len(rows) % across)]
+    return [
+        tuple(cell for row in filled[at : at + across] for cell in row)
+        for at in range(0, len(filled), across)
+    ]
+
+
+def _gap_after(at: int, unit: int, columns: int) -> float:
+    """Return the room behind a column: more where a row beside begins, none at the end."""
+    if at == columns - 1:
+        return 0.0
+    return GUTTER if at % unit == unit - 1 else GAP
 
 
 def _safe(table: Table) -> Table:

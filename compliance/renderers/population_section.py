@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compliance.renderers import written
+from compliance.renderers import result_words, written
 from compliance.renderers.blocks import (
     Block,
     Code,
@@ -102,7 +102,7 @@ def _completeness(content: ReportContent) -> Table:
                 written.number(one["n"]),
                 written.number(one["f"]),
                 one["state"],
-                one["reason"],
+                result_words.reason(one["reason"]),
             )
             for one in content.result["checks"]
             if one["lens"] in looked
@@ -132,6 +132,9 @@ def _counted(title: str, column: str, found: Sequence[Counted], *, of_none: str)
     return Table(
         title=title,
         columns=(Column(title=column, share=4), Column(title="Entries", look="number")),
-        rows=tuple((one.value or of_none, written.number(one.entries)) for one in found),
+        rows=tuple(
+            (written.counted(one.value) if one.value else of_none, written.number(one.entries))
+            for one in found
+        ),
         empty="No entry in the period.",
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from compliance.renderers import result_words, written
 from compliance.renderers.blocks import (
@@ -26,6 +26,9 @@ from compliance.renderers.blocks import (
 from compliance.renderers.charts import control_strip, score_trend
 from compliance.report_content import ReportContent
 from compliance.result import STATES
+
+TREND: Final = 150.0
+"""How tall the score over time is drawn: less leaves the comparison on its page."""
 
 
 def figures_of(content: ReportContent) -> tuple[Figure, ...]:
@@ -240,9 +243,12 @@ def _refused(content: ReportContent) -> list[Block]:
 
 
 def _trend(content: ReportContent) -> list[Block]:
-    chart = score_trend(content)
+    chart = score_trend(content, height=TREND)
     if chart is None:
         return []
+    if len(content.trend) == 1:
+        alone = f"{chart.text} A line over time needs a second one."
+        return [Heading(text="Over time"), Paragraph(text=alone)]
     return [
         Heading(text="Over time"),
         Paragraph(

@@ -7,6 +7,7 @@ own, and never that anything conforms to a framework. What a state of a leg is: 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -31,6 +32,14 @@ STATE_MEANS: Final = {
     "pass": "Tested, and within the test's limits.",
 }
 """Each state of a leg, the worst first."""
+_STATES_SAID: Final = {
+    "fail": "fails",
+    "error": "could not be computed",
+    "no_data": "has no data",
+    "not_occurred": "saw nothing of the kind",
+    "not_applicable": "is out of scope",
+}
+_STATE_SAID: Final = re.compile(rf"\bis ({'|'.join(_STATES_SAID)})\b")
 MODE_WORDS: Final = {
     "automated": "automated",
     "partial": "automated and statement",
@@ -97,13 +106,18 @@ def headline(name: str, result: Mapping[str, Any]) -> str:
     if result["not_in_force"]:
         return f"{name} is {_plain_end(result['not_in_force'])}"
     if numbers["evidenced"] is None:
-        return f"{name} has no score: {_plain_end(numbers['reason'])}"
+        return f"{name} has no score: {_plain_end(reason(numbers['reason']))}"
     said = f"{name}: {numbers['evidenced']} of 100 is evidenced. Band: {numbers['band']}."
     count = len(numbers["capped_by"])
     if not count:
         return f"{said} Nothing caps it."
     legs = "One leg caps" if count == 1 else f"{count:,} legs cap"
     return f"{said} {legs} it at {numbers['cap']}."
+
+
+def reason(said: str) -> str:
+    """Return why something is as it is, states of other tests in words: `MON-01 has no data`."""
+    return _STATE_SAID.sub(lambda found: _STATES_SAID[found[1]], said)
 
 
 def _exceptions(leg: Mapping[str, Any]) -> str:

@@ -189,7 +189,7 @@ def _counted(title: str, column: str, found: tuple[Counted, ...], empty: str) ->
     return Table(
         title=title,
         columns=(Column(title=column, share=4), Column(title="Entries", look="number")),
-        rows=tuple((one.value or written.NONE, written.number(one.entries)) for one in found),
+        rows=tuple((written.counted(one.value), written.number(one.entries)) for one in found),
         empty=empty,
     )
 

@@ -16,17 +16,51 @@ from compliance.renderers.blocks import Block, Column, Heading, Paragraph, Secti
 from compliance.report_content import CheckText, ReportContent, StatementLine
 
 COLUMNS = (
-    Column(title="Control", share=3, look="code"),
-    Column(title="Control activity", share=5),
-    Column(title="Test performed", share=9),
-    Column(title="Type", share=3),
-    Column(title="Population N", share=2, look="number"),
-    Column(title="Tested n", share=2, look="number"),
-    Column(title="Deviations F", share=2, look="number"),
-    Column(title="Result", share=5),
+    Column(title="Control", share=6, look="code"),
+    Column(title="Control activity", share=10),
+    Column(title="Test performed", share=36),
+    Column(title="Type", share=9),
+    Column(title="Population N", share=4, look="number"),
+    Column(title="Tested n", share=4, look="number"),
+    Column(title="Deviations F", share=4, look="number"),
+    Column(title="Result", share=13),
 )
 _SECTION: Final = re.compile(r"\d+\.\d+")
 """A section of the Code of Federal Regulations, such as 164.308."""
+_ABOUT: Final[Mapping[str, Mapping[str, str]]] = {
+    "soc2": {
+        "CC1": "People and oversight",
+        "CC2": "Information and its ways",
+        "CC3": "Risks",
+        "CC4": "Checks of the controls",
+        "CC5": "Choice of controls",
+        "CC6": "Access",
+        "CC7": "Operations",
+        "CC8": "Changes",
+        "CC9": "Vendors and disruption",
+        "A": "Availability",
+        "C": "Confidentiality",
+        "PI": "Processing integrity",
+        "P": "Privacy",
+    },
+    "hipaa": {
+        "164.308": "Administrative safeguards",
+        "164.310": "Physical safeguards",
+        "164.312": "Technical safeguards",
+        "164.314": "Organisational requirements",
+        "164.316": "Policies, procedures and documentation",
+        "164.402": "What a breach is",
+        "164.404": "Notice to individuals",
+        "164.406": "Notice to the media",
+        "164.408": "Notice to the Secretary",
+        "164.410": "Notice by a business associate",
+        "164.412": "Delay for law enforcement",
+        "164.414": "Administration and burden of proof",
+        "164.502": "Uses and disclosures",
+        "164.528": "Accounting of disclosures",
+    },
+}
+"""What areas of SOC 2 and sections of HIPAA's rules are about, in short words of our own."""
 _INTRO = (
     "Each row is one leg of a control: a test of entries, or a statement of management. Every item "
     "of a population is tested, so n equals N; nothing here is drawn as a sample. An item enters "
@@ -43,7 +77,7 @@ def tests_section(content: ReportContent) -> Section:
     described: dict[str, str] = {}
     by_area: dict[str, list[tuple[str, ...]]] = {}
     for control in content.result["controls"]:
-        rows = by_area.setdefault(_area(control), [])
+        rows = by_area.setdefault(_area(control, content.cover.family), [])
         for at, leg in enumerate(control["legs"]):
             rows.append((
                 control["id"],
@@ -84,12 +118,12 @@ def described_in_full(text: CheckText) -> str:
     return " ".join(said)
 
 
-def _area(control: Mapping[str, Any]) -> str:
+def _area(control: Mapping[str, Any], family: str) -> str:
     """Return under which heading a control stands: its area, else HIPAA's section; or none."""
-    if control["area"]:
-        return str(control["area"])
-    section = str(control["id"]).partition("(")[0]
-    return section if _SECTION.fullmatch(section) else ""
+    section = str(control["area"] or str(control["id"]).partition("(")[0])
+    if not control["area"] and not _SECTION.fullmatch(section):
+        return ""
+    return f"{section} {_ABOUT.get(family, {}).get(section, '')}".strip()
 
 
 def _rule(text: CheckText) -> str:
@@ -162,7 +196,8 @@ def _type(leg: Mapping[str, Any], texts: Mapping[str, CheckText]) -> str:
 def _result(leg: Mapping[str, Any], design_only: set[str]) -> str:
     said = result_words.leg_result(leg, design_only=leg["lens"] in design_only)
     if leg["state"] in _WITH_REASON and leg["reason"]:
-        return f"{said}. {leg['reason'][:1].upper()}{_full_stop(leg['reason'][1:])}"
+        why = result_words.reason(leg["reason"])
+        return f"{said}. {why[:1].upper()}{_full_stop(why[1:])}"
     return said
 
 

@@ -17,6 +17,8 @@ NONE: Final = "—"
 NO_SCORE: Final = "no score"
 _LENGTH: Final = re.compile(r"P(?:(\d+)([DMY])|T(\d+)([HMS]))")
 _LENGTH_WORD: Final = re.compile(rf"\b{_LENGTH.pattern}\b")
+_OTHERS: Final = re.compile(r"_other \(([\d,]+) more\)")
+_ENTRY: Final = re.compile(r"\b([Ee]ntry) (\d+)\b")
 _LENGTHS: Final = {
     "D": "day",
     "M": "month",
@@ -110,6 +112,11 @@ def with_limits(text: str) -> str:
     return _LENGTH_WORD.sub(lambda found: limit(found.group()), text)
 
 
+def sentence(text: str) -> str:
+    """Return what a test said of an item, durations and numbers of entries as a report has them."""
+    return _ENTRY.sub(lambda found: f"{found[1]} {int(found[2]):,}", with_limits(text))
+
+
 def listed(values: Iterable[str], *, most: int = 12) -> str:
     """Return values as a line: `a, b and 3 more`; NONE when there are none."""
     given = list(values)
@@ -117,6 +124,17 @@ def listed(values: Iterable[str], *, most: int = 12) -> str:
         return NONE
     more = len(given) - most
     return ", ".join(given[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def counted(value: str) -> str:
+    """Return a value that entries were counted by; of the line for all others, how many they are.
+
+    `_other (60 more)` of the content reads `60 others`.
+    """
+    found = _OTHERS.fullmatch(value)
+    if found is None:
+        return value or NONE
+    return "1 other" if found[1] == "1" else f"{found[1]} others"
 
 
 def rest(shown: int, total: int, annex: str) -> str:

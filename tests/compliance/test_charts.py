@@ -161,6 +161,17 @@ def test_a_single_posture_is_drawn_as_a_point() -> None:
     assert any("a2.5" in each.attrib["d"] for each in root.iter(f"{SVG}path"))
 
 
+def test_words_about_the_cap_stay_inside_of_the_drawing() -> None:
+    content = small_content()
+    alone = replace(content, trend=(replace(content.trend[-1], cap=49),))
+
+    _, root = drawn(score_trend, alone)
+
+    (said,) = [each for each in root.iter(f"{SVG}text") if each.text == "capped at 49"]
+    assert said.get("text-anchor") is None
+    assert float(said.attrib["x"]) >= 0
+
+
 def test_what_caps_the_score_is_drawn_and_said() -> None:
     points = (point("2026-10-01", "40.0", 49), point("2026-10-09", "49.0", 49))
 
@@ -216,7 +227,7 @@ def test_more_checks_than_a_page_holds_are_said_and_stand_in_the_table() -> None
 # --- Deviations, population, clocks ---------------------------------------------------------------
 
 
-def test_bars_are_of_the_most_and_the_rest_share_one() -> None:
+def test_bars_are_of_the_most_and_the_rest_are_counted_below() -> None:
     many = tuple(
         Exceptions(check=f"T-{at:02}", lens="0", controls=(), total=at + 1, waived=1, listed=())
         for at in range(MOST_BARS + 5)
@@ -225,11 +236,48 @@ def test_bars_are_of_the_most_and_the_rest_share_one() -> None:
     chart, root = drawn(deviations_by_check, replace(small_content(), exceptions=many))
 
     said = [each.text for each in root.iter(f"{SVG}text")]
-    assert "5 others" in said
-    assert "10 failing, 5 waived" in said
+    assert said.index("5 more") == len(said) - 2  # below all bars, and without one
+    assert said[-1] == "together 10 failing, 5 waived"
     assert "0 failing, 1 waived" not in said
     assert chart.table is not None
     assert len(chart.table.rows) == MOST_BARS + 5
+
+
+def test_two_uses_of_a_check_are_told_apart_in_charts_too() -> None:
+    content = small_content()
+    check, given = content.checks[0], content.exceptions[0]
+    legs = [leg for control in content.result["controls"] for leg in control["legs"]]
+    other = next(leg["lens"] for leg in legs if leg["lens"] not in ("", check.lens))
+    uses = replace(
+        content,
+        checks=(check, replace(check, lens=other)),
+        exceptions=(
+            replace(given, controls=("CC6.3",)),
+            replace(given, controls=("CC9.9", "P1.1")),
+        ),
+    )
+
+    _, bars = drawn(deviations_by_check, uses)
+    _, rows = drawn(control_strip, uses)
+
+    said = [each.text for each in bars.iter(f"{SVG}text")]
+    assert {f"{given.check} CC6.3", f"{given.check} CC9.9, P1.1"} <= set(said)
+    serves = {
+        leg["lens"]: control["id"]
+        for control in reversed(content.result["controls"])
+        for leg in control["legs"]
+    }
+    said = [each.text for each in rows.iter(f"{SVG}text")]
+    assert {serves[check.lens], serves[other]} <= set(said)
+
+
+def test_days_that_nobody_observed_are_in_the_legend_where_there_are_any() -> None:
+    def legend(strip: str) -> list[str | None]:
+        given = replace(small_content(), checks=checks(2, strip))
+        return [each.text for each in drawn(control_strip, given)[1].iter(f"{SVG}text")]
+
+    assert "empty: not observed" in legend("--pf")
+    assert "empty: not observed" not in legend("pppf")
 
 
 def test_the_population_s_figures_are_those_of_the_content() -> None:

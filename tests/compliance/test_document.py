@@ -9,9 +9,20 @@ from typing import Any
 import pytest
 
 from compliance.renderers import result_words, tests_section, written
-from compliance.renderers.blocks import Block, Chart, Document, Facts, Notice, Section, Table
+from compliance.renderers.blocks import (
+    Block,
+    Chart,
+    Document,
+    Facts,
+    Heading,
+    Notice,
+    Section,
+    Table,
+)
+from compliance.renderers.cover import FOOT, FOOT_SIZE
 from compliance.renderers.document import document_of, executive_of
 from compliance.renderers.executive_page import costs_most
+from compliance.renderers.fitting import measure
 from compliance.renderers.result_words import leg_result
 from compliance.report_content import (
     ITEMS,
@@ -135,6 +146,59 @@ def test_a_restated_a_late_and_an_unfinished_period_each_give_notice() -> None:
     assert found == ["Restatement", "Observed later", "Not over", "Backfilled"]
 
 
+@pytest.mark.parametrize(
+    ("observed", "words"),
+    [("2026-10-02", "the first day of the period was"),
+     ("2026-10-04", "the first 3 days of the period were")],
+)  # fmt: skip
+def test_days_that_the_ledger_did_not_watch_are_counted_alike_everywhere(
+    observed: str, words: str
+) -> None:
+    content = small_content()
+    content = replace(
+        content, cover=replace(content.cover, start="2026-10-01", observed_from=observed)
+    )
+
+    for document in (document_of(content), executive_of(content)):
+        said = " ".join(
+            block.text
+            for one in document.sections
+            for block in one.blocks
+            if isinstance(block, Notice)
+        )
+        assert f"{words} not watched by it." in said
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("SOC 2", "Management's evidence package · SOC 2 · "),
+        ("Rule of the house number one", "Rule of the house number one · "),
+        ("A long name " * 30, "A long name A long"),
+    ],
+)
+def test_the_foot_of_a_page_keeps_to_one_line(name: str, begins: str) -> None:
+    content = small_content()
+    report = "0192e4d0" * 4
+    named = replace(content.cover, framework_name=name, report_id=report)
+
+    said = document_of(replace(content, cover=named)).running
+
+    assert said.startswith(begins)
+    assert said.endswith(f" · report {report}")
+    assert measure(said, FOOT_SIZE) <= FOOT
+
+
+def test_a_single_posture_is_a_sentence_and_no_chart() -> None:
+    content = small_content()
+
+    blocks = section(document_of(replace(content, trend=content.trend[-1:])), "result").blocks
+
+    assert not any(isinstance(block, Chart) for block in blocks)
+    said = " ".join(getattr(block, "text", "") for block in blocks)
+    assert "1 sealed posture, of " in said
+
+
 def test_a_plain_period_gives_no_notice() -> None:
     content = small_content()
     cover = replace(
@@ -188,8 +252,8 @@ def test_a_test_is_described_once_and_named_where_it_serves_again() -> None:
 
     document = document_of(content)
 
-    full = table(document, "Tests and results: CC2").rows[0][2]
-    short = table(document, "Tests and results: CC9").rows[0][2]
+    full = table(document, "Tests and results: CC2 Information and its ways").rows[0][2]
+    short = table(document, "Tests and results: CC9 Vendors and disruption").rows[0][2]
     assert "Population:" in full
     assert "72 hours" in full
     assert short.endswith("As under CC2.1.")
@@ -211,7 +275,9 @@ def test_controls_without_an_area_stand_under_their_section_of_the_law_or_in_one
     titles = [block.title for block in made.blocks if isinstance(block, Table)]
     found = [title for title in titles if title.startswith("Tests and results")]
     assert found == [
-        "Tests and results: 164.308", "Tests and results: 164.312", "Tests and results",
+        "Tests and results: 164.308 Administrative safeguards",
+        "Tests and results: 164.312 Technical safeguards",
+        "Tests and results",
     ]  # fmt: skip
 
 
@@ -306,6 +372,64 @@ def test_pending_items_that_are_no_entries_of_their_own_are_accounted_for() -> N
     said = " ".join(getattr(block, "text", "") for block in blocks)
     assert "5 items are pending." in said
     assert "Of these 5, 2 stand here and in the annex." in said
+
+
+def test_pending_items_of_which_none_can_be_listed_are_not_called_nothing() -> None:
+    content = small_content()
+    pending = replace(content.pending, total=5, kept=0, listed=())
+
+    document = document_of(replace(content, pending=pending))
+
+    assert (
+        table(document, "Pending items by due day").empty == "None of them can be listed by itself."
+    )
+    said = " ".join(getattr(block, "text", "") for block in section(document, "exceptions").blocks)
+    assert "5 items are pending." in said
+    assert "They are days that were not over, or were decided after" in said
+
+
+def test_failing_items_stand_in_the_order_of_the_ledger() -> None:
+    content = small_content()
+    first = content.exceptions[0]
+    one = first.listed[0]
+    listed = tuple(replace(one, seq=seq, item=str(seq)) for seq in (1_204, 12, 9))
+    given = replace(first, listed=listed, total=3)
+
+    document = document_of(replace(content, exceptions=(given,)))
+
+    found = table(document, f"Failing items of {first.check}")
+    assert [row[0] for row in found.rows] == ["9", "12", "1,204"]
+
+
+def test_an_item_that_is_no_entry_says_its_day_once() -> None:
+    content = small_content()
+    first = content.exceptions[0]
+    one = replace(first.listed[0], seq=-1, day="2026-10-04")
+    listed = (replace(one, item="2026-10-04"), replace(one, item="2026-10-04/pay-bot"))
+    given = replace(first, listed=listed, total=2)
+
+    document = document_of(replace(content, exceptions=(given,)))
+
+    found = table(document, f"Failing items of {first.check}")
+    assert [row[2] for row in found.rows] == ["4 October 2026", "4 October 2026 (pay-bot)"]
+
+
+def test_a_test_that_no_control_names_says_why_it_is_there() -> None:
+    content = small_content()
+    given = replace(content.exceptions[0], controls=())
+
+    blocks = section(document_of(replace(content, exceptions=(given,))), "exceptions").blocks
+
+    said = " ".join(getattr(block, "text", "") for block in blocks)
+    assert "No control rests on it; it is looked at because" in said
+
+
+def test_exceptions_of_each_test_stand_one_level_below_the_contents() -> None:
+    blocks = section(document_of(small_content()), "exceptions").blocks
+
+    levels = {block.text: block.level for block in blocks if isinstance(block, Heading)}
+    assert levels["Failing items, test by test"] == 2
+    assert {level for text, level in levels.items() if ": " in text} == {3}
 
 
 def test_a_list_too_long_for_a_page_says_where_the_whole_of_it_is() -> None:
@@ -450,6 +574,29 @@ def test_a_sentence_says_its_durations_in_words() -> None:
 )
 def test_how_long_it_was_is_said_in_its_two_largest_units(end: str, words: str) -> None:
     assert written.elapsed("2026-10-04T00:00:00.000000Z", end) == words
+
+
+def test_a_sentence_says_numbers_of_entries_as_tables_do() -> None:
+    said = "Entry 17809 did what entry 7440 forbids, within PT72H."
+
+    assert written.sentence(said) == "Entry 17,809 did what entry 7,440 forbids, within 72 hours."
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [("_other (60 more)", "60 others"), ("_other (1 more)", "1 other"), ("llm.call", "llm.call"),
+     ("_other", "_other"), ("", written.NONE)],
+)  # fmt: skip
+def test_the_line_for_all_others_says_how_many_they_are(value: str, words: str) -> None:
+    assert written.counted(value) == words
+
+
+def test_the_state_of_another_test_is_said_in_words() -> None:
+    said = "nothing was recorded, and that cannot be believed: MON-01 is no_data, LOG-08 is fail"
+
+    assert result_words.reason(said) == (
+        "nothing was recorded, and that cannot be believed: MON-01 has no data, LOG-08 fails"
+    )
 
 
 def test_days_times_and_counts_are_written_one_way() -> None:

@@ -40,13 +40,21 @@ from compliance.renderers.fitting import (
 )
 from compliance.renderers.marks import mark_of
 from compliance.renderers.outline import outlined
-from compliance.renderers.pdf import PORTRAIT, render_pdf, set_pdf
+from compliance.renderers.pdf import (
+    PORTRAIT,
+    block_for_print,
+    for_print,
+    render_pdf,
+    set_pdf,
+    typeset,
+)
 from compliance.report_content import Family
 from compliance.result import STATES
 from tests.audit.pdf_text import pdf_text
 from tests.compliance.report_samples import HOSTILE, LONG, small_content, without_anything
 
 ROOT = Path(__file__).parents[2]
+REPORT = ROOT / "compliance" / "renderers" / "report.typ"
 FAMILIES: tuple[Family, ...] = ("soc2", "hipaa", "gdpr", "other")
 MEGABYTES = 500
 """A report's PDF is made with less, whatever it holds."""
@@ -262,6 +270,104 @@ def test_wide_sections_lie_across() -> None:
     widths = {float(box) for box in re.findall(rb"/MediaBox\s*\[0 0 ([\d.]+)", pdf)}
     assert max(widths) > 800
     assert min(widths) < 600
+
+
+def landscape(pdf: bytes) -> int:
+    return sum(float(box) > 800 for box in re.findall(rb"/MediaBox\s*\[0 0 ([\d.]+)", pdf))
+
+
+def test_a_section_of_empty_tables_turns_no_page_between_upright_ones() -> None:
+    plain = Section(id="a", title="a", blocks=(Paragraph(text="x"),))
+    empty = Section(
+        id="b",
+        title="b",
+        blocks=(Table(title="t", columns=(Column(title="c"),), rows=(), empty="None."),),
+        is_wide=True,
+    )
+    full = replace(empty, id="c", blocks=(a_table(3),))
+
+    assert landscape(set_pdf(a_document(plain, empty, plain))) == 0
+    assert landscape(set_pdf(a_document(plain, empty, full, empty, plain))) == 1
+    assert landscape(set_pdf(a_document(full, empty, full))) == 1
+
+
+def test_a_table_does_not_repeat_the_heading_above_it() -> None:
+    table = replace(a_table(2), title="Onlyonce")
+    under = Section(id="x", title="x", blocks=(Heading(text="Onlyonce"), table))
+    apart = replace(under, blocks=(Heading(text="Another"), table))
+
+    assert [
+        sum(block.get("title") == "Onlyonce" for block in each["blocks"])
+        for section in (under, apart)
+        for group in for_print(a_document(section))["groups"]
+        for each in group["sections"]
+    ] == [0, 1]
+
+
+def test_words_that_lead_to_a_table_stay_with_it() -> None:
+    blocks = (
+        Heading(text="h"),
+        Notice(tone="warning", word="w", text="one difference"),
+        Paragraph(text="first"),
+        Paragraph(text="second"),
+        a_table(3),
+        Paragraph(text="after it"),
+    )
+
+    (group,) = for_print(a_document(Section(id="x", title="x", blocks=blocks)))["groups"]
+
+    stays = [block.get("sticky") for block in group["sections"][0]["blocks"]]
+    assert stays == [None, True, True, True, None, False]
+
+
+def test_rows_of_few_short_columns_stand_beside_each_other_in_their_order() -> None:
+    columns = (Column(title="Action", share=4), Column(title="Entries", look="number"))
+    table = Table(title="t", columns=columns, rows=tuple((f"a.{at}", f"{at}") for at in range(5)))
+
+    told = block_for_print(table, PORTRAIT)
+
+    assert [each["title"] for each in told["columns"]] == ["Action", "Entries"] * 3
+    assert [cell for cell in told["cells"] if cell] == [
+        cell for at in range(5) for cell in (f"a.{at}", f"{at}")
+    ]
+    assert len(told["cells"]) == 12
+    assert sum(each["width"] + each["gap"] for each in told["columns"]) == pytest.approx(
+        PORTRAIT, abs=1
+    )
+
+
+def test_tables_of_the_same_columns_are_as_wide_where_they_can_be() -> None:
+    columns = tuple(Column(title=title) for title in ("Control", "What", "Result", "Type"))
+    short = Table(title="s", columns=columns, rows=(("a",) * 4,))
+    long = replace(short, title="l", rows=(("a" * 12, "b " * 9, "c " * 12, "d"),))
+    blocks = (short, long)
+
+    (group,) = for_print(a_document(Section(id="x", title="x", blocks=blocks)))["groups"]
+
+    widths = [
+        [each["width"] for each in block["columns"]] for block in group["sections"][0]["blocks"]
+    ]
+    assert widths[0] == widths[1]
+
+
+def test_contents_of_a_few_lines_too_many_keep_to_one_page() -> None:
+    def sections(headings: int) -> Document:
+        blocks = tuple(Heading(text=f"heading {at}") for at in range(headings))
+        return a_document(
+            *(Section(id=f"s{at}", title=f"section {at}", blocks=()) for at in range(17)),
+            Section(id="last", title="last", blocks=blocks),
+        )
+
+    def pages_of_contents(document: Document) -> int:
+        return pages(set_pdf(document)) - 1 - pages_of_body(document)
+
+    def pages_of_body(document: Document) -> int:
+        told = for_print(outlined(document)) | {"contents": {"depth": 1, "close": False}}
+        return pages(typeset(REPORT, told, issued_at=document.issued_at)) - 2
+
+    assert [pages_of_contents(sections(many)) for many in (10, 32, 36, 42, 60, 120)] == [
+        1, 1, 1, 1, 2, 1,
+    ]  # fmt: skip
 
 
 def test_a_row_taller_than_a_page_breaks_and_loses_nothing() -> None:
