@@ -204,7 +204,9 @@ def _authenticate(request: HttpRequest) -> KeyGrant:
     now = time.monotonic()
     with _lock:
         known = _remembered.get(key_id)
-    if known is None or now - known[0] > _REMEMBER_SECONDS:
+    is_known = known is not None and now - known[0] <= _REMEMBER_SECONDS
+    measures.count("obs_cache_requests_total", "api_keys", "hit" if is_known else "miss")
+    if known is None or not is_known:
         known = _look_up(key_id, now)
     if not hmac.compare_digest(known[1], _secret_hmac(token)):
         raise AuthRefused(status=401, code="key-unknown", message="This API key is not known here.")

@@ -189,7 +189,8 @@ AGENT_MEMORY_BYTES: Final = family(
 CACHE_REQUESTS: Final = family(
     "counter", 32, "obs_cache_requests_total", "cache outcome", cap=20,
     sources=("entries", "process"),
-    help="Look-ups in caches of agents' memories and of the platform, that hit or missed.",
+    help="Look-ups in caches of agents' memories, and of the platform in what it remembers of API "
+    "keys (api_keys), that hit or missed.",
     fed_by=_MEMORY,
 )  # fmt: skip
 WORKFLOW_EXECUTIONS: Final = family(

@@ -69,6 +69,7 @@ def test_a_post_counts_its_key_its_size_and_what_was_not_taken(
     found = gathered()
     assert found["obs_auth_attempts_total"] == {("api_key", "success"): 1}
     assert found["obs_ingest_batch_events"] == {(ledger.name,): 1}
+    assert found["obs_cache_requests_total"] == {("api_keys", "miss"): 1}
     reasons = {reason: n for (reason, _), n in found["obs_ingest_rejected_total"].items()}
     assert reasons["duplicate"] == 1
     assert sum(reasons.values()) == 4

@@ -22,7 +22,7 @@ from metrics.families import FAMILIES
 from tests.conftest import entries, make_event, post
 from tests.installation import ROOT
 
-PATIENCE = 240.0
+PATIENCE = 120.0
 """Seconds that a busy machine may take; what is waited for comes within ten on an idle one."""
 
 AT_RENDER = {
