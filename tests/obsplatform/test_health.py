@@ -33,7 +33,8 @@ STRANGER: dict[str, Any] = {"REMOTE_ADDR": "203.0.113.9"}
 
 @pytest.fixture(autouse=True)
 def _database(database: None) -> None:
-    """Open the database for every test here."""
+    """Open the database for every test here, which shares no answer with the one before."""
+    readiness.shared_checks.forget()
 
 
 @pytest.fixture
