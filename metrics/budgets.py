@@ -119,7 +119,7 @@ class _Read:
 
 def make(draft: Draft, *, by: str) -> Budget:
     """Set a budget. Raises ChangeRefused, naming each field that is wrong."""
-    read = _read(draft)
+    read, now = _read(draft), timezone.now()
     with _name_free(), transaction.atomic():
         made = Budget.objects.create(
             name=read.name,
@@ -128,7 +128,9 @@ def make(draft: Draft, *, by: str) -> Budget:
             ledger=read.ledger,
             period=read.period,
             usd=read.usd,
+            made_at=now,
             made_by=by,
+            changed_at=now,
             changed_by=by,
         )
         leave("budget", read.name, by=by, change="made", details=read.shown())

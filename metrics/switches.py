@@ -13,10 +13,11 @@ Pages: metrics.admin.switches.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, cast
 
@@ -135,10 +136,19 @@ class _Memory:
     """The database did not answer when it was asked last."""
     told: tuple[tuple[str, str], ...] = ()
     """What the followers were told last."""
+    reading: threading.Lock = field(default_factory=threading.Lock)
+    """Held while one thread reads; the others take what is known."""
 
 
 _memory: Final = _Memory(switched={}, read_at=float("-inf"))
-_reading: Final = threading.Lock()  # held while one thread reads; the others take what is known
+
+
+def _begin_in_child() -> None:
+    """Have a lock of one's own: a thread of the parent may hold the one that was copied."""
+    _memory.reading = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_begin_in_child)
 
 
 def metrics_on() -> bool:
@@ -163,7 +173,7 @@ def detail() -> Detail:
 
 def refresh() -> None:
     """Read the switches now, and tell those who follow them. Never raises for the database."""
-    with _reading:
+    with _memory.reading:
         _read()
 
 
@@ -172,11 +182,12 @@ def _value(name: str) -> str:
 
 
 def _values() -> dict[str, str]:
-    if time.monotonic() - _memory.read_at > REMEMBERED_SECONDS and _reading.acquire(blocking=False):
+    is_old = time.monotonic() - _memory.read_at > REMEMBERED_SECONDS
+    if is_old and _memory.reading.acquire(blocking=False):
         try:
             _read()
         finally:
-            _reading.release()
+            _memory.reading.release()
     return _decided(_memory.switched)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from django.contrib import admin
@@ -30,6 +31,7 @@ from metrics.switches import metrics_on
 MAY_MAKE, MAY_CHANGE, MAY_END = (f"metrics.{verb}_budget" for verb in ("add", "change", "delete"))
 _SHOWS: Final = {"standing": "Standing", "ended": "Ended"}
 _LIST, _ROW = "metrics_budget_changelist", "metrics_budget_change"
+_PERCENT: Final = Decimal("0.01")
 _FIELDS: Final = ("name", "covers", "value", "ledger", "period", "usd")
 
 
@@ -47,6 +49,8 @@ class Line:
     is_overdrawn: bool
     bar: int
     """Percent, at most 100."""
+    percent: str
+    """As a word says it: `under 1`, `40`, `13,125`."""
 
 
 @admin.register(Budget)
@@ -192,6 +196,7 @@ def _line(row: Budget, spending: Spending) -> Line:
         forecast=cents(spending.forecast),
         is_overdrawn=spending.left < 0,
         bar=min(spending.percent, 100),
+        percent="under 1" if 0 < spending.ratio < _PERCENT else f"{spending.percent:,}",
     )
 
 

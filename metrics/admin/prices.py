@@ -209,7 +209,9 @@ def _price(object_id: str) -> Price:
 
 
 def _amounts(row: Price) -> list[str]:
-    return [prices.plain(getattr(row, column)) for column in prices.DOLLARS]
+    """Return what each type of token costs, as people read it: $2.5, -$1.25."""
+    amounts = [getattr(row, column) for column in prices.DOLLARS]
+    return [f"{'-' if each < 0 else ''}${prices.plain(abs(each))}" for each in amounts]
 
 
 def _sent(request: HttpRequest) -> str:
@@ -263,11 +265,11 @@ def _csv_boxes() -> Sequence[Box]:
         Box(name="file", word="File", kind="file", is_needed=False, help="UTF-8, with commas."),
         Box(
             name="csv",
-            word="Or paste it here",
+            word="CSV, pasted here",
             kind="area",
             rows=10,
             is_needed=False,
-            help=f"The first line names the columns: {','.join(prices.COLUMNS)}. The last two may "
+            help=f"The first line names the columns: {', '.join(prices.COLUMNS)}. The last two may "
             "be left out.",
         ),
     )

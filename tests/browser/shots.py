@@ -444,6 +444,68 @@ def _made_schedule(page: Page, url: str) -> None:
     page.locator("#next").wait_for()
 
 
+def _save(page: Page) -> None:
+    page.click("form.obs-form button.obs-button-main")
+    page.wait_for_load_state()
+
+
+def _enter_prices(page: Page, url: str) -> None:
+    """Enter prices of models that nobody sells; the second time they stand already."""
+    page.goto(f"{url}/admin/metrics/price/csv/")
+    head = "provider,model,starts_at,input,output,cache_read,reasoning"
+    page.fill("#csv", f"{head}\nshots,m-1,2026-01-01,2.5,10,-1.25,\nshots,m-1,2199-01-01,2,8,,")
+    _save(page)
+
+
+def _refused_prices(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/metrics/price/csv/")
+    page.fill("#csv", "provider,model,starts_at,input,output\nshots,m-1,soon,cheap,10\nshots,m-2")
+    _save(page)
+
+
+def _allow_metric(page: Page, url: str) -> None:
+    """Allow a measure unless it is allowed, and open its page."""
+    page.goto(f"{url}/admin/metrics/custommetric/")
+    made = page.locator("#rows a[data-open]", has_text="shots_taken")
+    if made.count():
+        made.first.click()
+        page.locator(".obs-fields").first.wait_for()
+        return
+    page.goto(f"{url}/admin/metrics/custommetric/new/")
+    page.fill("#name", "shots_taken")
+    page.fill("#labels", "width, theme")
+    page.fill("#help", "Pictures that were taken of pages.")
+    _save(page)
+
+
+def _refused_metric(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/metrics/custommetric/new/")
+    page.fill("#name", "Shots Taken")
+    page.fill("#labels", "width, user_id")
+    _save(page)
+
+
+def _set_budgets(page: Page, url: str) -> None:
+    """Set two budgets unless they stand, and open the one that is used up."""
+    for name, usd in (("shots/all", "10000"), ("shots/small", "0.50")):
+        page.goto(f"{url}/admin/metrics/budget/")
+        if not page.locator("#rows a[data-open]", has_text=name).count():
+            page.goto(f"{url}/admin/metrics/budget/new/")
+            page.fill("#name", name)
+            page.fill("#usd", usd)
+            _save(page)
+    page.goto(f"{url}/admin/metrics/budget/")
+    page.locator("#rows a[data-open]", has_text="shots/small").first.click()
+    page.locator(".obs-fields").first.wait_for()
+
+
+def _refused_switch(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/metrics/switch/")
+    page.locator("#detail summary").click()
+    page.locator("#detail button").click()
+    page.locator("#detail .obs-error").wait_for()
+
+
 PAGES = [
     View(name="login", path="/admin/login/", is_public=True),
     View(name="login-refused", act=_refused_log_in, is_public=True),
@@ -509,6 +571,20 @@ PAGES = [
     View(name="subjects", path="/admin/audit/erasure/", on_paper=True),
     View(name="subjects-open", path="/admin/audit/erasure/?show=open"),
     View(name="subjects-bad", path="/admin/audit/erasure/?show=some&colour=red"),
+    View(name="switches", path="/admin/metrics/switch/", on_paper=True),
+    View(name="switch-refused", act=_refused_switch, status=409),
+    View(name="custom-metrics-empty", path="/admin/metrics/custommetric/?show=ended"),
+    View(name="custom-metric-refused", act=_refused_metric, status=400),
+    View(name="custom-metric", act=_allow_metric),
+    View(name="custom-metrics", path="/admin/metrics/custommetric/", on_paper=True),
+    View(name="prices-refused", act=_refused_prices, status=400),
+    View(name="prices", act=_enter_prices, on_paper=True),
+    View(name="price-new", path="/admin/metrics/price/new/"),
+    View(name="price", act=_open_first("/admin/metrics/price/", "#rows")),
+    View(name="budget-new", path="/admin/metrics/budget/new/"),
+    View(name="budget", act=_set_budgets, on_paper=True),
+    View(name="budgets", path="/admin/metrics/budget/", on_paper=True),
+    View(name="budgets-bad", path="/admin/metrics/budget/?show=some&colour=red"),
     View(name="scores", path="/admin/compliance/score/", on_paper=True),
     View(name="score", act=_open_score, on_paper=True),
     View(name="score-failing", path="/admin/compliance/score/soc2/?state=fail&state=no_data"),

@@ -101,13 +101,13 @@ def test_only_administrators_change_anything(
     for address in (
         f"{SWITCHES}metrics/switch/",
         f"{CUSTOM}new/",
-        f"{CUSTOM}{made[0].id}/end/",
+        f"{CUSTOM}{made[0].pk}/end/",
         f"{PRICES}new/",
         f"{PRICES}csv/",
-        f"{PRICES}{made[1].id}/remove/",
+        f"{PRICES}{made[1].pk}/remove/",
         f"{BUDGETS}new/",
-        f"{BUDGETS}{made[2].id}/edit/",
-        f"{BUDGETS}{made[2].id}/end/",
+        f"{BUDGETS}{made[2].pk}/edit/",
+        f"{BUDGETS}{made[2].pk}/end/",
     ):
         assert who.post(address, {"value": "off", "reason": "x"}).status_code == 403, address
     for address in (SWITCHES, CUSTOM, PRICES, BUDGETS):
@@ -239,7 +239,7 @@ def test_prices_come_as_a_file_or_pasted(administrator: Client) -> None:
     ("sent", "told"),
     [
         ({"csv": CSV + "acme,m3,soon,1,2\n"}, "line 4, column starts_at: it is a day such as"),
-        ({"csv": ""}, "Or paste it here is empty; its first line is provider,model,"),
+        ({"csv": ""}, "CSV, pasted here is empty; its first line is provider,model,"),
         ({"file": SimpleUploadedFile("x.csv", b"\xff\xfe")}, "File is no UTF-8 at byte 0"),
     ],
 )
