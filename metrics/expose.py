@@ -9,7 +9,7 @@ django-prometheus' and the client library's. How both are written: text_format.p
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, cast
+from typing import Final
 
 import prometheus_client
 from django.conf import settings
@@ -18,6 +18,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from metrics import switches
 from metrics.collected import add_collected
 from metrics.families import FAMILIES
 from metrics.family import Detail, Family
@@ -54,7 +55,7 @@ def families_of(*, detail: Detail, ledger: str | None = None) -> list[Family]:
 
 def level() -> Detail | None:
     """Return how much is shown; None while metrics are switched off."""
-    return cast("Detail", settings.METRICS_DETAIL) if settings.METRICS_ENABLED else None
+    return switches.detail() if switches.metrics_on() else None
 
 
 def platform(*, detail: Detail | None, ledger: str | None = None) -> dict[Format, str]:

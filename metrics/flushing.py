@@ -301,7 +301,7 @@ def flush() -> None:
 def _begin(role: str) -> None:
     global _flusher
     _flusher = Flusher(role)
-    _flusher.switch(on=_is_on())
+    _flusher.switch(on=True)  # whether it is, is asked at the first flush: not while apps load
     # Not atexit: a process that multiprocessing has forked ends without, and calls these.
     Finalize(None, flush, exitpriority=10)
     threading.Thread(target=_follow, args=(_flusher,), name="metrics-flushing", daemon=True).start()
@@ -322,6 +322,7 @@ def _follow(flusher: Flusher) -> None:
         time.sleep(SECONDS - (time.time() - phase) % SECONDS)
         try:
             flusher.switch(on=_is_on())
+            connections["default"].close()  # the thread's, which nobody else would give back
             flusher.flush()
         except Exception:  # a defect of ours must not end all counting; what waits is kept
             log.exception("metrics.flush_failed")

@@ -14,10 +14,10 @@ class PlatformConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks, the log-ins and our Celery application; count commands."""
-        from metrics import flushing
+        from metrics import flushing, switches
         from obsplatform import celery, system_checks  # noqa: F401  (importing them does it)
         from obsplatform.people_acts import connect
 
         connect()
         if settings.PROCESS_ROLE:
-            flushing.start(settings.PROCESS_ROLE)
+            flushing.start(settings.PROCESS_ROLE, is_on=switches.metrics_on)

@@ -22,18 +22,22 @@ app.steps["worker"].add(DjangoStructLogInitStep)  # the request's id, out of the
 @signals.worker_init.connect
 def count_worker(**_: Any) -> None:
     """Count what the worker does; its children, forked from here, go on by themselves."""
-    from metrics import celery_tasks, flushing  # they need Django's settings, made ready by now
+    from metrics import (  # they need Django's settings, made ready by now
+        celery_tasks,
+        flushing,
+        switches,
+    )
 
     celery_tasks.connect()
-    flushing.start("worker")
+    flushing.start("worker", is_on=switches.metrics_on)
 
 
 @signals.beat_init.connect
 def count_beat(**_: Any) -> None:
     """Count what beat does."""
-    from metrics import flushing
+    from metrics import flushing, switches
 
-    flushing.start("beat")
+    flushing.start("beat", is_on=switches.metrics_on)
 
 
 @signals.worker_process_shutdown.connect

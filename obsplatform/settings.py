@@ -216,6 +216,9 @@ METRICS_FACTS = [  # what is asked on a timer for /metrics, by dotted path
     "metrics.connections.db_connections",
     "compliance.completeness.completeness",
     "obsplatform.health_facts.health_facts",
+    "metrics.switches.component_facts",
+    "metrics.overhead.overhead_facts",
+    "metrics.budgets.budget_facts",
     "metrics.targets.targets_met",  # behind those that it holds against its targets
 ]
 API_ROUTERS = [  # operations under /api/v1 besides those of audit, by dotted path
@@ -299,16 +302,9 @@ SWITCHES = {  # each switch: its value here, and whether the environment has dec
     "detail": (METRICS_DETAIL, env.is_set("OBS_METRICS_DETAIL")),
 }
 SWITCH_FOLLOWERS = ["tracing.logs.follow"]  # told of each change of a switch, by dotted path
-METRICS_FACTS = [  # what /metrics says that is asked on a timer, by dotted path
-    "metrics.switches.component_facts",
-    "metrics.overhead.overhead_facts",
-    "metrics.budgets.budget_facts",
-]
 METRICS_AGENT_LABEL = env.choice("OBS_METRICS_AGENT_LABEL", "name", ("off", "name", "id"))
 METRICS_MAX_AGENTS = env.integer("OBS_METRICS_MAX_AGENTS", 200, least=0, most=1000)  # then `_other`
 METRICS_MINUTE_DAYS = env.integer("OBS_METRICS_MINUTE_DAYS", 35, least=1, most=3650)  # of history
-METRICS_DETAIL = env.choice("OBS_METRICS_DETAIL", "standard", ("minimal", "standard", "full"))
-METRICS_ENABLED = env.boolean("OBS_METRICS_ENABLED", True)
 METRICS_ALLOW = env.networks("OBS_METRICS_ALLOW")  # may scrape, as this machine itself always may
 METRICS_TOKEN = env.text("OBS_METRICS_TOKEN")  # lets a scraper in that is not on loopback
 # Edges may be added, never taken away; 10 ms is what /health is held to.

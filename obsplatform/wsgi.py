@@ -10,6 +10,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "obsplatform.settings")
 
 application = get_wsgi_application()
 
-from metrics import flushing  # noqa: E402  (it reads settings)
+from metrics import flushing, switches  # noqa: E402  (it reads settings)
 
-flushing.start("web")
+flushing.start("web", is_on=switches.metrics_on)

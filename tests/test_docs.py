@@ -554,7 +554,7 @@ def test_every_table_is_documented_and_no_other() -> None:
 @pytest.fixture
 def families(database: None, settings: Settings) -> dict[str, str]:
     """Return name and type of every family of a scrape, as the text form names them."""
-    settings.METRICS_DETAIL = "full"
+    settings.SWITCHES = settings.SWITCHES | {"detail": ("full", True)}
     render_metrics_anew()
     page = Client().get("/metrics").content.decode()
     assert list(text_string_to_metric_families(page))

@@ -344,7 +344,7 @@ def test_switched_off_it_says_only_that(settings: Settings) -> None:
         "INSERT INTO metrics_fact VALUES ('obs_component_enabled', 'metrics', 0)"
         " ON CONFLICT (family, labels) DO UPDATE SET value = 0"
     )
-    settings.METRICS_ENABLED = False
+    settings.SWITCHES = settings.SWITCHES | {"metrics": ("off", True)}
 
     page = rendered("/metrics")
 
@@ -381,7 +381,7 @@ def test_the_page_passes_promtool(ledger: Ledger, settings: Settings, address: s
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed")
-    settings.METRICS_DETAIL = "full"
+    settings.SWITCHES = settings.SWITCHES | {"detail": ("full", True)}
     count(1)
 
     found = subprocess.run(

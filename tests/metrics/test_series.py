@@ -211,7 +211,7 @@ def test_exemplars_tell_the_newest_trace_of_each_bucket(ledger: Ledger) -> None:
 
 
 def test_every_family_is_exposed_also_where_nothing_feeds_it_yet(settings: Any) -> None:
-    settings.METRICS_DETAIL = "full"
+    settings.SWITCHES = settings.SWITCHES | {"detail": ("full", True)}
 
     for page in (rendered(), rendered(HTTP_ACCEPT=OPENMETRICS)):
         found = {
@@ -231,7 +231,7 @@ def test_every_family_is_exposed_also_where_nothing_feeds_it_yet(settings: Any) 
 def test_the_level_says_which_families_are_shown(
     settings: Any, level: str, hidden: set[str]
 ) -> None:
-    settings.METRICS_DETAIL = level
+    settings.SWITCHES = settings.SWITCHES | {"detail": (level, True)}
 
     shown = {
         line.split(" ")[2] for line in rendered().splitlines() if line.startswith("# TYPE ")
