@@ -45,6 +45,7 @@ class _Part:
     title: str
     tables: tuple[str, ...]
     intro: str = ""
+    is_wide: bool = True
 
 
 _PARTS: Final = (
@@ -71,7 +72,7 @@ _PARTS: Final = (
     ),
     _Part(id="law-breaches", title="Breaches and notices", tables=("breaches", "breach-notices")),
     _Part(id="law-disclosures", title="Accounting of disclosures", tables=("disclosures",)),
-    _Part(id="law-retention", title="Six years", tables=("retention",)),
+    _Part(id="law-retention", title="Six years", tables=("retention",), is_wide=False),
 )
 _FILTERS: Final = {
     "breaches": "action=breach.",
@@ -163,7 +164,7 @@ def _section(content: ReportContent, part: _Part, known: dict[str, LawTable]) ->
         if table.id == _DETAILS:
             blocks += _difference_blocks(content.law.differences)
             blocks += _activity_blocks(content.law.tables)
-    return Section(id=part.id, title=part.title, blocks=tuple(blocks), is_wide=True)
+    return Section(id=part.id, title=part.title, blocks=tuple(blocks), is_wide=part.is_wide)
 
 
 def _table_blocks(table: LawTable, *, is_headed: bool = True) -> Iterator[Block]:
