@@ -68,9 +68,10 @@ def test_what_is_on_hold_is_not_overdue(ledger: Ledger) -> None:
     received(ledger, make_event(), bob, case, days=400)
     assert overdue(ledger).by_policy["ledger"] == 3
 
-    said = {"matter": "claim", "reason": "a court asks", "by": "alice"}
     for kind, value, left in (("agent", "bob-agent", 2), ("case", "case-7", 1), ("ledger", "", 0)):
-        apply_hold(ledger, kind=kind, value=value, **said)
+        apply_hold(
+            ledger, kind=kind, value=value, matter="claim", reason="a court asks", by="alice"
+        )
         assert overdue(ledger).by_policy["ledger"] == left
 
 
