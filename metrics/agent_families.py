@@ -62,7 +62,7 @@ AGENT_LOOPS: Final = family(
     fed_by="loop.completed",
 )  # fmt: skip
 AGENT_OPERATIONS: Final = family(
-    "counter", 8, "obs_agent_operations_total", "agent operation status", cap=144,
+    "counter", 8, "obs_agent_operations_total", "agent operation status", cap=132,
     help="Entries of agents by what sort of act they record; the operation is their category.",
     fed_by="*",
 )  # fmt: skip

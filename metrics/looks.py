@@ -200,6 +200,7 @@ class _Following(Folding):
         """Return the words that an entry's labels follow from, and its numbers by their places."""
         event = brief.event
         agent_id = event.agent.id
+        self.agent_id = agent_id
         self.agent = agent = self.agent_called(agent_id)
         words = (
             event.action,
