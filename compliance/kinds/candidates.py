@@ -91,13 +91,17 @@ class Voids:
                     newest = kept["seq"]
         return newest
 
-    def newest_of(self, known: Known) -> Callable[[Entry, Book], int]:
-        """Return what does as `newest` for events of one shape, where nothing is derived."""
+    def newest_of(self, known: Known) -> Callable[[Entry, Book, int], int]:
+        """Return what does as `newest` for events of one shape, where nothing is derived.
+
+        It takes a seq as well, and says -1 where no void is newer than that.
+        """
         look_under, fits = self.join.looking(known), self.join.fits
 
-        def newest(event: Entry, book: Book) -> int:
+        def newest(event: Entry, book: Book, after: int) -> int:
             found = -1
-            if book.get(LAST_VOID) is None:
+            last = book.get(LAST_VOID)
+            if last is None or last <= after:
                 return found
             for name in look_under(event):
                 for kept in book.get(name) or ():
@@ -268,13 +272,17 @@ class Candidates:
 
         if self._voids is None:
             return serves
-        newest_before, voided_by = self._newest_before, self._voids.newest_of(known)
+        voided_by = self._voids.newest_of(known)
 
         def serves_still(event: Entry, book: Book) -> bool | None:
-            newest = newest_before(look_under(event), event.at, book)
+            at, newest = event.at, -1
+            for name in look_under(event):
+                for kept in book.get(name) or ():
+                    if kept["at"] <= at and kept["seq"] > newest:
+                        newest = kept["seq"]
             if newest < 0:
                 return False
-            return True if newest >= voided_by(event, book) else None
+            return True if newest >= voided_by(event, book, newest) else None
 
         return serves_still
 

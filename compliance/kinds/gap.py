@@ -178,10 +178,10 @@ class Gap:
                 return False
             day = (entry.received if by_arrival else entry.at) // DAY_US
             agent = "" if of_ledger else entry.agent
-            if line.goes_on(slot_of(entry), at, entry.seq, day, agent, book):
-                return True
-            draw(entry, at, COUNTS, book)
-            return False
+            passes = line.goes_on(slot_of(entry), at, entry.seq, day, agent, book)
+            if passes is None:
+                draw(entry, at, COUNTS, book)
+            return passes is True
 
         return drawn
 

@@ -117,29 +117,38 @@ class Line:
         known["failed"] = False
         self._put(slot, known, book)
 
-    def goes_on(self, slot: str, at: int, seq: int, day: int, agent: str, book: Book) -> bool:
-        """Put a point that counts on the line in this slot in the usual case: the last one is near.
+    def goes_on(
+        self, slot: str, at: int, seq: int, day: int, agent: str, book: Book
+    ) -> bool | None:
+        """Put a point that counts on the line in this slot in the usual cases.
 
-        Says whether it was that: then the pair passes, and is to be counted under the point's seq.
-        If not, nothing is done, and it is for `see`.
+        True: the last one is near, so that the pair passes, and is to be counted under the point's
+        seq. False: nothing is to be counted, since the series is not active, or its tail has failed
+        already. None: it is none of these, nothing is done, and it is for `see`.
         """
         if self.keeps_all:
-            return False
+            return None
         known = book.get(slot)
-        if known is None or known["failed"]:
-            return False
+        if known is None:
+            return None if self.active_at_first else False
         last = known["last"]
         last_at, is_active = last[0], last[3]
-        if not is_active or at > self.limit.reach(last_at):
+        if not is_active:
             return False
+        reach = self.limit.reach
+        is_near = at <= reach(last_at)
+        # The tail of a far one has failed before, or else fails now.
+        if is_near is known["failed"]:
+            return None
         at = max(at, last_at)
-        due = self.limit.reach(at) if self.tail else None
+        due = reach(at) if self.tail else None
         if due is not None and book.clock > due:
-            return False
+            return None
         # As a Point, which takes longer to make.
         known["last"] = (at, seq, COUNTS, True, day, agent)
+        known["failed"] = False
         book.put(slot, known, due=due)
-        return True
+        return is_near
 
     def expire(self, slot: str, value: Any, book: Book) -> None:
         """Fail the pair of the last entry and now."""
