@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from operator import itemgetter
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from msgspec.msgpack import encode
 
@@ -28,6 +28,7 @@ _FEW_VALUES: Final = frozenset(
 )
 
 Made = TypeVar("Made")
+_Paths: TypeAlias = tuple[str, ...]
 
 
 class _Kindred:
@@ -51,6 +52,9 @@ class Shapes(Generic[Made]):
         self._make = make
         self._kindred: dict[tuple[str, ...], _Kindred] = {}
         self._by_action: dict[tuple[str, str], Made] = {}
+        self._twins: dict[tuple[str, str], dict[_Paths, dict[_Paths, Made]]] = {}
+        """What was made, by action and category, by the paths that were asked about when it was
+        made, and by what was known there."""
         self._shapes = 0
 
     def of(self, entry: Entry) -> Made:
@@ -67,18 +71,28 @@ class Shapes(Generic[Made]):
         return self._unmade(kindred, key, values, entry) if made is None else made
 
     def _unmade(self, kindred: _Kindred, key: bytes, values: tuple[Any, ...], entry: Entry) -> Made:
-        seen = kindred.seen.get(key, 0) + 1
-        if seen < _OFTEN:
-            self._shapes += seen == 1
-            kindred.seen[key] = seen
-            if self._shapes > _MOST:
-                self._kindred.clear()
-                self._shapes = 0
-            return self._of_action(entry)
         known = Known(dict(zip(kindred.paths, values, strict=True)), kindred.there)
-        made: Made = self._make(known)
+        twins = self._twins.setdefault((entry.action, entry.category), {})
+        made = _twin(twins, known)
+        if made is None:
+            seen = kindred.seen.get(key, 0) + 1
+            if seen < _OFTEN:
+                self._count(kindred, key, seen)
+                return self._of_action(entry)
+            made = self._make(known)
+            asked = tuple(sorted(known.asked))
+            twins.setdefault(asked, {})[tuple(map(known.mark, asked))] = made
         kindred.made[key] = made
         return made
+
+    def _count(self, kindred: _Kindred, key: bytes, seen: int) -> None:
+        """Note how often a shape came, and forget all when there are too many."""
+        self._shapes += seen == 1
+        kindred.seen[key] = seen
+        if self._shapes > _MOST:
+            self._kindred.clear()
+            self._twins.clear()
+            self._shapes = 0
 
     def _of_action(self, entry: Entry) -> Made:
         key = (entry.action, entry.category)
@@ -87,3 +101,12 @@ class Shapes(Generic[Made]):
                 self._by_action.clear()
             self._by_action[key] = self._make(Known.of_action(*key))
         return self._by_action[key]
+
+
+def _twin(twins: Mapping[_Paths, Mapping[_Paths, Made]], known: Known) -> Made | None:
+    """Return what was made of a shape that differs in nothing that was asked; None: of none."""
+    for asked, by_marks in twins.items():
+        made = by_marks.get(tuple(map(known.mark, asked)))
+        if made is not None:
+            return made
+    return None

@@ -18,9 +18,13 @@ _MOST_KEPT: Final = 512
 
 
 class Known:
-    """What is known of every entry of a group. Conditions may be asked of it as of an entry."""
+    """What is known of every entry of a group. Conditions may be asked of it as of an entry.
 
-    __slots__ = ("_marks", "_there", "_values", "action", "category", "is_by_person")
+    It remembers which paths it was asked about: what follows from its answers is the same for
+    another group of which the same is known there.
+    """
+
+    __slots__ = ("_marks", "_there", "_values", "action", "asked", "category", "is_by_person")
 
     def __init__(self, values: Mapping[str, Any], there: frozenset[str] | None = None) -> None:
         """Take values by path, action and category among them.
@@ -30,6 +34,8 @@ class Known:
         self._values = values
         self._there = there
         self._marks = {path: repr(value) for path, value in values.items()}
+        self.asked: set[str] = {"source.scope"}
+        """Paths that it was asked about, beside action and category; `is_by_person` is one."""
         self.action: str = values["action"]
         self.category: str = values["category"]
         # As language/reading.py says it of an entry.
@@ -42,6 +48,7 @@ class Known:
 
     def read(self, path: str) -> Any:
         """Return a value that is told; None when the field is missing."""
+        self.asked.add(path)
         return self._values.get(path)
 
     def tells(self, path: str) -> bool:
@@ -55,10 +62,12 @@ class Known:
 
     def is_there(self, path: str) -> bool:
         """Tell whether the field is known not to be missing."""
+        self.asked.add(path)
         return path in self._values or (self._there is not None and path in self._there)
 
     def is_missing(self, path: str) -> bool:
         """Tell whether the field is known to be missing."""
+        self.asked.add(path)
         return self._there is not None and path not in self._there
 
     def is_text(self, path: str) -> bool:
@@ -71,6 +80,7 @@ class Known:
 
     def mark(self, path: str) -> str:
         """Return what is known of a path: equal when the same is known."""
+        self.asked.add(path)
         found = self._marks.get(path)
         if found is not None:
             return found
