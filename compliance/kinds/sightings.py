@@ -51,25 +51,39 @@ class Sightings:
         for tie in ties:
             slot = f"t/{tie}"
             known = book.get(slot)
-            if known is None:
-                known = _new(day)
-                is_changed = True
-            else:
-                is_changed = False
-            if day == known["day"]:
-                is_changed |= _note_in(known["hours"], hour, sighting)
-            elif day < known["day"]:
-                is_changed |= self._note_older(tie, day, hour, sighting, known, book)
-            else:
-                self._turn(tie, day, known, book)
+            if known is not None and known["day"] == day and known["rest"] is None:
+                # The usual case: one more of the newest day, where no ban rests.
                 is_changed = _note_in(known["hours"], hour, sighting)
-            if known["rest"] is not None:
-                is_changed |= self._wake(tie, entry, known, book)
+            else:
+                is_new = known is None
+                known = known or _new(day)
+                is_changed = self._note(tie, entry, day, hour, sighting, known, book) or is_new
             if is_changed:
                 book.put(slot, known)
             if known["bans"]:
                 bans.append((tie, known["bans"]))
         return bans
+
+    def _note(
+        self,
+        tie: str,
+        entry: Entry,
+        day: int,
+        hour: str,
+        sighting: list[Any],
+        known: dict[str, Any],
+        book: Book,
+    ) -> bool:
+        """Remember an entry under one tie; say whether the tie's own slot changed."""
+        if day < known["day"]:
+            is_changed = self._note_older(tie, day, hour, sighting, known, book)
+        else:
+            if day > known["day"]:
+                self._turn(tie, day, known, book)
+            is_changed = _note_in(known["hours"], hour, sighting)
+        if known["rest"] is not None:
+            is_changed |= self._wake(tie, entry, known, book)
+        return is_changed
 
     def rest(self, tie: str, bans: list[str], entry: Entry, book: Book) -> None:
         """Put bans to rest that the entry, or an earlier one of its day, has violated."""
@@ -171,10 +185,12 @@ def _note_in(hours: dict[str, Any], hour: str, sighting: list[Any]) -> bool:
     if seen is None:
         hours[hour] = [sighting]
         return True
-    at, first, last = sighting[0], seen[0], seen[-1]
+    at, last = sighting[0], seen[-1]
     if at > last[0] or (at == last[0] and sighting[1] > last[1]):
-        hours[hour] = [first, sighting]
-    elif at < first[0] or (at == first[0] and sighting[1] < first[1]):
+        hours[hour] = [seen[0], sighting]
+        return True
+    first = seen[0]
+    if at < first[0] or (at == first[0] and sighting[1] < first[1]):
         hours[hour] = [sighting, last]
     else:
         return False
