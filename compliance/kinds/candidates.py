@@ -22,7 +22,7 @@ With `single_use` all are kept, as each serves once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -63,11 +63,10 @@ class Voids:
         """Take in the condition. Raises DefinitionError."""
         self.join = Join(node, name="void", derived=True)
         self.references = references(node)
-        self._paths = self.join.condition.paths()
+        self._paths = self.join.condition.order
 
-    def file(self, entry: Entry, book: Book) -> None:
-        """Keep the entry when it may be a void: of equal ones the newest."""
-        names = self.join.file_under(entry)
+    def file(self, entry: Entry, names: Sequence[str], book: Book) -> None:
+        """Keep the entry under the slots of its Join, as it may be a void: of equal ones the newest."""
         if not names:
             return
         kept = _kept(entry, self._paths)
@@ -136,7 +135,7 @@ class Candidates:
         self._single_use = single_use
         self._only_newest = only_newest
         more = only_newest.paths() if only_newest else frozenset()
-        self._paths = join.condition.paths() | more
+        self._paths = sorted(join.condition.paths() | more)
         self._is_decided = join.is_decided_by_slot
         self._is_simple = self._is_decided and not (within or single_use or only_newest)
         # When a candidate's ties say all that its voids ask of the event, its own voids are known.
@@ -145,9 +144,8 @@ class Candidates:
 
     # ------------------------------------------------------------------ keeping
 
-    def file(self, entry: Entry, book: Book) -> None:
-        """Keep the entry when it may serve a later event."""
-        names = self.join.file_under(entry)
+    def file(self, entry: Entry, names: Sequence[str], book: Book) -> None:
+        """Keep the entry under the slots of its Join: it may serve a later event."""
         if not names:
             return
         kept = _kept(entry, self._paths)
@@ -169,6 +167,8 @@ class Candidates:
             yield LAST_VOID
 
     def _with(self, known: list[Kept], kept: Kept) -> list[Kept]:
+        if not known:
+            return [kept]
         if self._single_use:
             return [*known, kept]
         if self._only_newest is not None:
@@ -342,13 +342,13 @@ class Candidates:
 
 
 def _kept(entry: Entry, paths: Iterable[str]) -> Kept:
-    read = {path: value for path in paths if (value := entry.read(path)) is not None}
-    return {
-        **dict(sorted(read.items())),
-        "seq": entry.seq,
-        "at": entry.at,
-        "is_by_person": entry.is_by_person,
-    }
+    """Return what is kept of an entry; `paths` in their order."""
+    read = entry.read
+    kept: Kept = {path: value for path in paths if (value := read(path)) is not None}
+    kept["seq"] = entry.seq
+    kept["at"] = entry.at
+    kept["is_by_person"] = entry.is_by_person
+    return kept
 
 
 def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -28,7 +28,7 @@ from compliance.kinds.candidates import (
 from compliance.kinds.counted import counted
 from compliance.kinds.derived import Derivation, Shown
 from compliance.kinds.failing import evidence_by, fail
-from compliance.kinds.joins import Join
+from compliance.kinds.joins import Filing, Join
 from compliance.kinds.narrowing import Known, narrowed
 from compliance.kinds.series import day_of, evidence_of, fields_of
 from compliance.language.conditions import ALWAYS, NEVER, Condition, Holds, compile_condition
@@ -126,13 +126,16 @@ class Prior:
                 day = day_of(entry, by_arrival=self._by_arrival)
                 fail(entry, book, found, day=day, environment=self._environment(entry))
         for store in self._all_stores():
-            store.file(entry, book)
+            store.file(entry, store.join.file_under(entry), book)
 
     def see_only(self, known: Known) -> Narrowed | None:
         """Return what does as `see` for entries of this shape; None: it does nothing."""
         population = narrowed(self._population, known)
-        if any(store.join.filing(known) is not None for store in self._all_stores()):
-            return Narrowed(see=self.see, slots=self.slots)
+        filings = [(one, one.join.filing(known)) for one in self._all_stores()]
+        stores = tuple((store, filing) for store, filing in filings if filing is not None)
+        if stores:
+            see = self.see if population is not None else _filing(stores)
+            return Narrowed(see=see, slots=self.slots)
         if population is None:
             return None
         if self._derivation is not None:
@@ -287,6 +290,18 @@ class Prior:
     def tested(definition: Mapping[str, Any], view: View) -> Tested:
         """Say what was counted in the span."""
         return counted(view)
+
+
+def _filing(
+    stores: Sequence[tuple[Candidates | Voids, Filing]],
+) -> Callable[[Entry, Book], None]:
+    """Return what keeps an entry that is of no population, and does nothing else."""
+
+    def file(entry: Entry, book: Book) -> None:
+        for store, file_under in stores:
+            store.file(entry, file_under(entry), book)
+
+    return file
 
 
 def _condition(definition: Mapping[str, Any], name: str) -> Condition | None:
