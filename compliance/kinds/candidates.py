@@ -66,7 +66,7 @@ class Voids:
         self._paths = self.join.condition.order
 
     def file(self, entry: Entry, names: Sequence[str], book: Book) -> None:
-        """Keep the entry under the slots of its Join, as it may be a void: of equal ones the newest."""
+        """Keep the entry under the slots of its Join, as a void: of equal ones the newest."""
         if not names:
             return
         kept = _kept(entry, self._paths)

@@ -32,6 +32,7 @@ from compliance.kinds.sightings import Sightings
 from compliance.language.conditions import Closed, Condition, compile_condition
 from compliance.language.durations import Duration, parse_duration
 from compliance.language.errors import DefinitionError
+from compliance.language.fields import ACTIONS
 from compliance.language.reading import Remembered
 
 Record: TypeAlias = dict[str, Any]
@@ -75,6 +76,7 @@ class Forbid:
                     compile_condition(variant["when"]),
                 )
                 for number, variant in enumerate(variants, 1)
+                if _can_open(definition["population"], variant["when"])
             )
         self._roles: dict[tuple[str, str], _Roles] = {}
 
@@ -348,6 +350,16 @@ def _ban(definition: Mapping[str, Any], mark: str, number: int, when: Condition 
         after=None if after is None else parse_duration(after),
         until=None if until is None else Join(until, name=f"until{number}"),
     )
+
+
+def _can_open(population: Any, when: Any) -> bool:
+    """Tell whether any event of the population could be of a variant.
+
+    A framework may ask for a check's exposures of one action alone; what another's variant forbids
+    need not be looked for then.
+    """
+    actions = compile_condition({"all": [population, when]}).actions(ACTIONS)
+    return actions is None or bool(actions)
 
 
 def _begins(record: Mapping[str, Any], ban: Ban) -> int:
