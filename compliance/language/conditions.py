@@ -58,7 +58,7 @@ class Condition:
     """A condition that is ready to be asked."""
 
     __slots__ = (
-        "_leaves", "_named", "_other", "_paths", "answers", "holds", "node", "order", "people",
+        "_leaves", "_named", "_only", "_other", "_paths", "answers", "holds", "node", "order", "people",
     )  # fmt: skip
 
     holds: Holds
@@ -80,6 +80,7 @@ class Condition:
         self.holds = _compiled(node, people, 0)
         self._leaves: dict[int, Holds] = {}
         self._named = tuple(_named(node))
+        self._only = _only_actions(node)
         leaves = list(leaves_of(node))
         self._paths = frozenset(leaf[0] for leaf in leaves)
         self.order = tuple(sorted(self._paths))
@@ -120,11 +121,15 @@ class Condition:
         """
         if not isinstance(known, Closed) and _can_hold(self.node, _Unlisted(known)) is not False:
             return None
+        # Every check is asked about every new action, and most name theirs in so many words.
+        among = known.keys() if self._only is None else known.keys() & self._only
+        if not among:
+            return _NO_ACTION
         return frozenset(
             action
-            for action, category in known.items()
-            if not self.rules_out(action, category)
-            and _can_hold(self.node, _Listed(action, category)) is not False
+            for action in among
+            if not self.rules_out(action, known[action])
+            and _can_hold(self.node, _Listed(action, known[action])) is not False
         )
 
 
@@ -156,6 +161,25 @@ def _named(node: Any) -> Iterator[tuple[bool, bool, frozenset[Any]]]:
     path, op, value = node
     if path in ("action", "category") and op in _NAMING and not _is_ref(value):
         yield path == "action", op in ("eq", "in"), frozenset(_listed(value))
+
+
+_NO_ACTION: Final[frozenset[str]] = frozenset()
+
+
+def _only_actions(node: Any) -> frozenset[str] | None:
+    """Return actions that a condition names, so that it holds for no other; None: it does not."""
+    if not isinstance(node, Mapping):
+        path, op, value = node
+        if path != "action" or op not in ("eq", "in") or _is_ref(value):
+            return None
+        return frozenset(_listed(value))
+    if "not" in node:
+        return None
+    if "all" in node:
+        named = [one for part in node["all"] if (one := _only_actions(part)) is not None]
+        return frozenset.intersection(*named) if named else None
+    either = [_only_actions(part) for part in node["any"]]
+    return None if None in either else frozenset().union(*(one for one in either if one))
 
 
 def _is_ref(value: Any) -> bool:
