@@ -5,7 +5,7 @@ hold the same: the action, and every field of a closed list of values or of true
 send the same few shapes over and over; a million entries have some hundred.
 
 Senders may also send a shape once and never again. So something is made of a shape when it comes
-the third time; until then, what is made of its action and category alone serves as well.
+the second time; until then, what is made of its action and category alone serves as well.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from compliance.kinds.base import Entry
 from compliance.kinds.narrowing import Known
 from compliance.language.fields import FIELDS, VALUES
 
-_OFTEN: Final = 3
+_OFTEN: Final = 2
 _MOST: Final = 4096
 """Shapes that are kept; with more of them, all are found anew."""
 _FEW_VALUES: Final = frozenset(
