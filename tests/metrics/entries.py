@@ -6,7 +6,9 @@ missing, negative and absurd, ids that collide and names that never come twice.
 
 from __future__ import annotations
 
+import json
 import random
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from audit.actions import ACTIONS
@@ -17,6 +19,7 @@ MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 NOON: Final = 1_790_000_040 * SECOND
 """A whole minute in September 2026, us."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def seen(
@@ -49,6 +52,21 @@ def seen(
         ledger=ledger,
         event=event,
     )
+
+
+def record(entry: Seen) -> tuple[int, bytes]:
+    """Return an entry as it is chained, as far as a fold reads it."""
+    body = {
+        "event": {**entry.event, "occurred_at": _moment(entry.occurred_us)},
+        "ledger": entry.ledger,
+        "received_at": _moment(entry.received_us),
+        "source": {"backfill": True} if entry.is_backfill else {},
+    }
+    return entry.seq, json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _moment(us: int) -> str:
+    return (_EPOCH + timedelta(microseconds=us)).isoformat(timespec="microseconds")
 
 
 def registered(agent: str, name: str | None = None, **rest: Any) -> Seen:

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
 from metrics.fold import FoldState, Increments, Names, Seen, fold
 from metrics.known import Known, Price
 from metrics.looks import fold_records
-from tests.metrics.entries import stream
+from tests.metrics.entries import record, stream
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 KNOWN = Known(prices={("openai", "a"): [Price(from_us=0, input=2_000_000, output=6_000_000_000)]})
-
-
-def moment(us: int) -> str:
-    return (EPOCH + timedelta(microseconds=us)).isoformat(timespec="microseconds")
-
-
-def record(seen: Seen) -> tuple[int, bytes]:
-    """Return an entry as it is chained, as far as a fold reads it."""
-    body = {
-        "event": {**seen.event, "occurred_at": moment(seen.occurred_us)},
-        "ledger": seen.ledger,
-        "received_at": moment(seen.received_us),
-        "source": {"backfill": True} if seen.is_backfill else {},
-    }
-    return seen.seq, json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
 
 
 def by_rules(entries: list[Seen], state: FoldState, names: Names) -> Increments:
