@@ -1,6 +1,7 @@
 """One installation that the fault tests share, the seed of all chance, and the figures at the end.
 
-OBS_FAULT_SEED replays a run; OBS_FAULT_ROUNDS is how many kills each test makes (`make soak`).
+OBS_FAULT_SEED replays a run; OBS_FAULT_ROUNDS is how many kills each test makes, and
+OBS_FAULT_SECONDS how long one looks that looks again and again (`make soak`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tests.installation import running
 
 SEED = os.environ.get("OBS_FAULT_SEED") or secrets.token_hex(4)
 ROUNDS = int(os.environ.get("OBS_FAULT_ROUNDS") or 3)
+SECONDS = int(os.environ.get("OBS_FAULT_SECONDS") or 20)
 _figures: list[str] = []
 
 
@@ -32,6 +34,12 @@ def chance(request: pytest.FixtureRequest) -> random.Random:
 def rounds() -> int:
     """Return how many kills a test makes."""
     return ROUNDS
+
+
+@pytest.fixture(scope="session")
+def seconds() -> int:
+    """Return how long a test looks that looks again and again."""
+    return SECONDS
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +71,8 @@ def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the seed and the figures, so that a soak says what it has shown."""
-    terminalreporter.write_line(f"faults: OBS_FAULT_SEED={SEED} OBS_FAULT_ROUNDS={ROUNDS}")
+    terminalreporter.write_line(
+        f"faults: OBS_FAULT_SEED={SEED} OBS_FAULT_ROUNDS={ROUNDS} OBS_FAULT_SECONDS={SECONDS}"
+    )
     for line in _figures:
         terminalreporter.write_line(f"faults: {line}")

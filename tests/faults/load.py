@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -157,9 +157,21 @@ def _read_answer(
 
 
 class Load:
-    """Several agents that post until the block ends, then see their last events acknowledged."""
+    """Several agents that post until the block ends, then see their last events acknowledged.
 
-    def __init__(self, url: str, key: str, *, chance: random.Random, agents: int = 4) -> None:
+    `post` is what each does again and again; a few events of any content by default.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        chance: random.Random,
+        agents: int = 4,
+        post: Callable[[Agent], object] | None = None,
+    ) -> None:
+        self._post_some = post or _post_some
         self.agents = [
             Agent(url, key, chance=random.Random(chance.random())) for _ in range(agents)
         ]
@@ -192,14 +204,15 @@ class Load:
     def _post(self, agent: Agent) -> None:
         try:
             while not self._stop.is_set():
-                agent.deliver(_some_events(agent.chance))
+                self._post_some(agent)
                 time.sleep(agent.chance.uniform(*_GAPS))
         except BaseException as error:  # a thread's trouble is the test's
             self._trouble.append(error)
 
 
-def _some_events(chance: random.Random) -> list[dict[str, Any]]:
-    return [seeded_event(chance) for _ in range(chance.choice((1, 1, 2, 5, 20)))]
+def _post_some(agent: Agent) -> None:
+    chance = agent.chance
+    agent.deliver([seeded_event(chance) for _ in range(chance.choice((1, 1, 2, 5, 20)))])
 
 
 def seeded_event(chance: random.Random, **fields: Any) -> dict[str, Any]:

@@ -44,8 +44,10 @@ class Target:
     def __init__(self, ready: dict[str, Any]) -> None:
         self.url: str = ready["url"]
         self.key: str = ready["key"]
+        self.governance_key: str = ready["governance_key"]
         self.ledger: str = ready["ledger"]
         self.log: Path = ready["log"]
+        self.environment: dict[str, str] = ready["environment"]
         self._data: Path = ready["data"]
 
     # --- Processes ---
@@ -116,16 +118,17 @@ class Target:
     @property
     def redis_url(self) -> str:
         """The address of its Redis, with the password."""
-        return self._services()["redis_url"]
+        return self.services()["redis_url"]
 
     @contextmanager
     def superuser(self) -> Iterator[psycopg.Connection[Any]]:
         """Open a connection as the superuser, apart from every one of the platform's."""
-        url = self._services()["database_superuser_url"]
+        url = self.services()["database_superuser_url"]
         with psycopg.connect(url, autocommit=True) as opened:
             yield opened
 
-    def _services(self) -> dict[str, str]:
+    def services(self) -> dict[str, str]:
+        """Return the addresses of its servers, as `up` writes them."""
         found: dict[str, str] = json.loads((self._data / "services.json").read_text())
         return found
 
@@ -172,6 +175,21 @@ class Target:
                 [self.ledger],
             ).fetchone()
         return found is not None
+
+    def is_projected(self) -> bool:
+        """Tell whether metrics have read all that is chained, in every ledger."""
+        with self.superuser() as connection:
+            found = connection.execute(
+                """
+                SELECT 1
+                FROM audit_head AS h
+                LEFT JOIN audit_projection AS p
+                    ON p.ledger_id = h.ledger_id AND p.name = 'metrics'
+                WHERE h.size > coalesce(p.next_seq, 0)
+                LIMIT 1
+                """
+            ).fetchone()
+        return found is None
 
     def has_chained(self, event_id: str) -> bool:
         """Tell whether the event has a place in a chain; False too while the database is away."""
