@@ -26,6 +26,7 @@ SCRIPTS: tuple[tuple[str, ...], ...] = (
     ("bundle",),
     ("reports",),
     ("exposition",),
+    ("metrics",),
     ("destinations", "--per-second", "2000", "--events", "60000"),
     ("peers",),
 )
