@@ -255,7 +255,7 @@ def _rebuild(
         with raw_cursor() as cursor, _beside(cursor, projection):
             with connection.transaction():
                 start = next_seq = _load_carry(cursor, ledger.id, projection)
-            while batch := _read_on(ledger.id, next_seq):
+            for batch in _up_to_head(ledger.id, next_seq):
                 with connection.transaction():
                     projection.apply(cursor, ledger.id, batch)
                 next_seq = batch[-1][0] + 1
@@ -266,6 +266,19 @@ def _rebuild(
     finally:
         connection.prepare_threshold = prepare_after
     return next_seq - start
+
+
+def _up_to_head(ledger_id: int, next_seq: int) -> Iterator[Batch]:
+    """Yield batches up to where the head was when it was reached; it moves on all the while.
+
+    Whoever read on until nothing is new would not end while entries come.
+    """
+    batch: Batch = _read_on(ledger_id, next_seq)
+    while batch:
+        yield batch
+        if len(batch) < BATCH:
+            return
+        batch = _read_on(ledger_id, batch[-1][0] + 1)
 
 
 def _read_on(ledger_id: int, next_seq: int) -> list[Any]:
@@ -299,7 +312,8 @@ def _swap(
 ) -> int:
     cursor.execute(_MAKE_CURSOR, (ledger_id, projection.name))
     _hold_cursor(cursor, ledger_id, projection)
-    while batch := _read_on(ledger_id, next_seq):
+    # The live cursor is ours by now, so what was chained until here is all that it can have read.
+    for batch in _up_to_head(ledger_id, next_seq):
         projection.apply(cursor, ledger_id, batch)
         next_seq = batch[-1][0] + 1
     if isinstance(projection, NamesEntries):
