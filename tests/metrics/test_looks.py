@@ -6,9 +6,11 @@ import pytest
 
 from metrics.fold import FoldState, Increments, Names, Seen, fold
 from metrics.known import Known, Price
+from metrics.labels import AgentLabel
 from metrics.looks import fold_records
-from tests.metrics.entries import record, stream
+from tests.metrics.entries import record, registered, seen, stream
 
+USD = 1_000_000_000
 KNOWN = Known(prices={("openai", "a"): [Price(from_us=0, input=2_000_000, output=6_000_000_000)]})
 
 
@@ -48,6 +50,34 @@ def test_a_price_that_comes_later_counts_from_then_on(seed: int) -> None:
         expected = fold(part, one, names=theirs, known=known)
         found = fold_records([record(each) for each in part], other, names=mine, known=known)
         assert found == expected
+
+
+@pytest.mark.parametrize("agent_label", ["name", "off"])
+def test_each_agent_pays_for_its_own_requests_whatever_its_label_says(
+    agent_label: AgentLabel,
+) -> None:
+    def paid(agent: str, usd: float) -> Seen:
+        model = {"provider": "openai", "name": "a"}
+        return seen("llm.call", agent=agent, model=model, usage={"cost_usd": usd})
+
+    entries = [
+        *(registered(agent, agent) for agent in ("alice", "bob")),
+        *(paid(agent, usd) for usd in (1, 2) for agent in ("alice", "bob")),
+        paid("alice", 4),
+    ]
+
+    found = by_plans(entries, FoldState(), Names(agent_label=agent_label))
+
+    assert found == by_rules(entries, FoldState(), Names(agent_label=agent_label))
+    assert {key[1]: nano for key, nano in found.spend.items()} == {"alice": 7 * USD, "bob": 3 * USD}
+
+
+def test_a_batch_may_begin_with_a_request_that_costs() -> None:
+    names, state = Names(), FoldState()
+    entry = seen("llm.call", model={"provider": "openai", "name": "a"}, usage={"cost_usd": 1})
+
+    for _ in range(2):
+        assert list(by_plans([entry], state, names).spend.values()) == [USD]
 
 
 def test_a_value_of_an_unexpected_type_goes_the_way_of_the_rules() -> None:
