@@ -537,7 +537,9 @@ def test_every_table_is_documented_and_no_other() -> None:
         for each in (ROOT / app / "sql").glob("*.sql")
     ]
     sql = "".join(each.read_text() for each in files)
-    made = set(re.findall(r"^CREATE TABLE ((?:audit|compliance|metrics)_\w+)", sql, re.MULTILINE))
+    made = set(
+        re.findall(r"^CREATE (?:UNLOGGED )?TABLE ((?:audit|compliance|metrics)_\w+)", sql, re.M)
+    )
 
     documented = {
         name
