@@ -23,6 +23,7 @@ from metrics.acting import ChangeRefused
 from metrics.rollup import Rollups
 from tests.conftest import chain, make_event
 from tests.metrics.deciding import newest_change
+from tests.metrics.scraping import rendered
 
 pytestmark = pytest.mark.usefixtures("undecided")
 
@@ -210,6 +211,17 @@ def test_with_logging_off_warnings_and_errors_are_still_written(
 
     switch("logging", "on")
     assert written(caplog) == ["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+def test_the_page_of_metrics_follows_both_switches() -> None:
+    assert "# TYPE obs_agent_loops_total" in rendered()
+
+    switch("detail", "minimal")
+    assert "# TYPE obs_agent_loops_total" not in rendered()
+    assert "# TYPE obs_agent_executions_total" in rendered()
+
+    switch("metrics", "off")
+    assert "# TYPE obs_agent_executions_total" not in rendered()
 
 
 def test_what_is_on_is_a_fact() -> None:
