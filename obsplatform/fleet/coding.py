@@ -35,6 +35,7 @@ def _plan(story: Story) -> tuple[str, tuple[str, str]]:
     story.wait(1, 300)
     story.start(run={"mode": "autonomous", **task})
     story.tell("task.started", target=("task", task["task_id"]), run=task)
+    before = story.elapsed()
     story.think(tokens=(5200, 700))
     story.tell(
         "plan.created",
@@ -43,6 +44,7 @@ def _plan(story: Story) -> tuple[str, tuple[str, str]]:
             "quality": round(story.chance.betavariate(7, 2), 2),
             "steps": story.chance.randint(3, 9),
         },
+        duration_ms=round(story.elapsed() - before, 1),
         run=task,
     )
     return repo, ("task", task["task_id"])

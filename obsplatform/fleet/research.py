@@ -26,12 +26,14 @@ def study(story: Story) -> None:
     """Answer a question from public pages, and write it down."""
     story.start(run={"mode": "autonomous"})
     goal = _goal(story)
+    before = story.elapsed()
     story.think(tokens=(1500, 350))
     story.tell(
         "plan.created",
         target=("goal", goal["goal_id"]),
         run=goal,
         plan={"quality": round(story.chance.betavariate(6, 2), 2), "steps": 4},
+        duration_ms=round(story.elapsed() - before, 1),
     )
     for _ in range(story.chance.randint(1, 4)):
         fails = story.happens(0.02)

@@ -15,7 +15,6 @@ from tests.metrics.reference import Reference
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NOT_TOLD = {
-    "obs_planning_duration_seconds",  # its plans say no duration
     "obs_custom_metric_total",  # nobody has allowed its measure here
     "obs_custom_metric_value",
     "obs_custom_metric_seconds",
