@@ -162,13 +162,15 @@ class Flusher:
             return True
 
     def _read(self) -> None:
-        sums = self._waiting
+        sums = Sums()
         sums.add(measures.drain())
         sums.add((REFUSED.name, (family, "full"), 1, None) for family in measures.lost())
         self._times.add_to(sums)
         self._pauses.add_to(sums)
         if self._http is not None:
             self._http.add_to(sums)
+        sums.share_out(int(time.time() // 60))
+        self._waiting.join(sums)
 
     def _write(self) -> None:
         if self._pending is None and self._waiting.is_empty():

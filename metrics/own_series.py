@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from audit.measures import Measure
 from metrics import platform_families
@@ -19,6 +19,8 @@ from metrics.families import BY_NAME
 from metrics.family import CLOSED, Family
 from metrics.increments import Cell
 from metrics.labels import NONE, OTHER, Key, normalise
+
+_Number = TypeVar("_Number")
 
 ROLES: Final = ("web", "append", "seal", "deliver", "worker", "beat", "command")
 """What a process of the platform is; `command` is any other that manage.py runs."""
@@ -44,6 +46,13 @@ _OURS: Final[dict[str, Mapping[str, tuple[str, ...]]]] = {
 }
 """By family, labels whose values are ours; of all other families those of family.CLOSED."""
 
+IN_MINUTES: Final = frozenset({
+    "obs_process_cpu_seconds_total",
+    "obs_observability_overhead_seconds_total",
+    "obs_ingest_lag_seconds",
+})  # fmt: skip
+"""Families whose last minutes are asked for, besides requests: overhead.py and targets.py."""
+
 _NO_ZEROS: Final = frozenset[Key]()
 _ZEROS: Final[Mapping[str, frozenset[Key]]] = {
     "any": frozenset({
@@ -67,7 +76,7 @@ class Sums:
 
     totals: Cell = field(default_factory=Cell)
     minutes: dict[int, Cell] = field(default_factory=dict)
-    """By minute since 1970; requests alone."""
+    """By minute since 1970: requests, and what `share_out` puts there."""
 
     def add(self, measures: Iterable[Measure]) -> None:
         """Add what was gathered. A family that nobody has listed is our own defect: KeyError."""
@@ -77,6 +86,21 @@ class Sums:
             else:
                 add_observation(self.totals, (family, labels), value, times=number)
 
+    def share_out(self, minute: int) -> None:
+        """Give what pages ask for by time to this minute too; call it once, before `join`."""
+        cell = Cell(
+            counts=_of(self.totals.counts, IN_MINUTES),
+            histograms=_of(self.totals.histograms, IN_MINUTES),
+        )
+        if cell.counts or cell.histograms:
+            self.minutes.setdefault(minute, Cell()).add(cell)
+
+    def join(self, later: Sums) -> None:
+        """Add what came later."""
+        self.totals.add(later.totals)
+        for minute, cell in later.minutes.items():
+            self.minutes.setdefault(minute, Cell()).add(cell)
+
     def show_zeros(self, role: str) -> None:
         """Add nothing to what will be counted, so that its first step is seen as one."""
         for key in _ZEROS.get(role, _NO_ZEROS) | _ZEROS["any"]:
@@ -85,6 +109,10 @@ class Sums:
     def is_empty(self) -> bool:
         """Tell whether there is nothing to write."""
         return not (self.totals.counts or self.totals.histograms or self.minutes)
+
+
+def _of(series: Mapping[Key, _Number], families: frozenset[str]) -> dict[Key, _Number]:
+    return {key: number for key, number in series.items() if key[0] in families}
 
 
 def add_count(cell: Cell, key: Key, number: int) -> None:

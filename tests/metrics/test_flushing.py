@@ -17,7 +17,7 @@ from django.db import connection
 from audit import measures
 from audit.database import raw_connection, rows
 from metrics.flushing import Flusher
-from metrics.own_series import Sums
+from metrics.own_series import IN_MINUTES, Sums
 from tests.installation import ROOT
 
 LINES = "obs_log_records_total"
@@ -84,6 +84,27 @@ def test_of_a_process_its_time_its_switches_and_its_pauses_are_told(flusher: Flu
     assert counted("obs_process_cpu_seconds_total")["command"] > 0
     assert set(counted(SWITCHES)) == {"voluntary", "involuntary"}
     assert set(counted("obs_gc_pause_seconds")) == {"0", "1", "2"}
+
+
+def test_minutes_hold_what_observing_took_and_how_long_entries_waited(flusher: Flusher) -> None:
+    raw_connection().execute("DELETE FROM metrics_processminute")
+    for lag in (0.02, 0.2):
+        measures.overhead("audit", seconds=0.25)
+        measures.observe("obs_ingest_lag_seconds", "chained", "main", value=lag)
+        measures.count(LINES, "info")
+        assert flusher.flush()
+
+    minutes = rows("SELECT family, labels, n, buckets, total FROM metrics_processminute")
+    for family, labels, n, buckets, total in rows(
+        "SELECT family, labels, n, buckets, total FROM metrics_process WHERE family = ANY(%s)",
+        (sorted(IN_MINUTES),),
+    ):
+        of_it = [each[2:] for each in minutes if each[:2] == (family, labels)]
+        columns = zip(*(each[1] or [] for each in of_it), strict=True)
+        assert sum(each[0] for each in of_it) == n
+        assert [sum(column) for column in columns] == (buckets or [])
+        assert sum(each[2] for each in of_it) == total
+    assert {each[0] for each in minutes} == IN_MINUTES
 
 
 def test_two_processes_add_up() -> None:
