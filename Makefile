@@ -7,7 +7,7 @@ export OBS_DATA ?= $(CURDIR)/var
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench bench-large soak shots controls schema lock
+.PHONY: help demo run test check bench bench-large soak shots controls metrics schema lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -41,6 +41,9 @@ shots: $(VENV)/made ## photograph every page of the running installation into sh
 
 controls: $(VENV)/made ## write docs/controls.md from the catalogue
 	@$(RUN) manage.py controls --out docs/controls.md
+
+metrics: $(VENV)/made ## write docs/metrics.md from the list of families
+	@$(RUN) manage.py metricsreference --out docs/metrics.md
 
 schema: $(VENV)/made ## write docs/report-schema.json from the code
 	@$(RUN) manage.py reportschema --out docs/report-schema.json
