@@ -17,7 +17,7 @@ sightings.py, where the ids of the bans stand, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -290,7 +290,7 @@ class Forbid:
 
     # What violates it.
 
-    def _violate_by(self, entry: Entry, ban: Ban, ties: list[str], book: Book) -> None:
+    def _violate_by(self, entry: Entry, ban: Ban, ties: Sequence[str], book: Book) -> None:
         for tie, items in ban.seen.note(entry, ties, ban.later, book):
             violated = [item for item in items if self._is_violated_by(entry, ban, item, book)]
             if violated:

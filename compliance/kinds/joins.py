@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from operator import add, itemgetter
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -39,6 +40,9 @@ _MANY: Final = frozenset({"in", "has", "overlaps", "superset_of", "subset_of"})
 _DECIDING: Final = frozenset({"eq", "same", "in", "has", "overlaps"})
 """Ties that hold whenever both sides share a name; of the others a name shows one value only."""
 
+_MOST_NAMES: Final = 16_384
+"""Names that are kept of the ties of one shape."""
+
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -49,8 +53,8 @@ class Readable(Protocol):
         """Return what stands at a dotted path; None when missing."""
 
 
-Filing: TypeAlias = Callable[[Readable], list[str]]
-"""From a candidate to the slots under which it is kept."""
+Filing: TypeAlias = Callable[[Entry], Sequence[str]]
+"""From an entry to the slots under which it is kept, or looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,7 @@ class Join:
         if all(map(known.is_text, plain)):
             return _plainly([group.prefix for group in groups], plain)
 
-        def look_under(event: Readable) -> list[str]:
+        def look_under(event: Entry) -> list[str]:
             names: list[str] = []
             for group in groups:
                 names += _names(group, event.read, by_event=True)
@@ -178,20 +182,29 @@ class Join:
 
 def _plainly(prefixes: Sequence[str], paths: Sequence[str]) -> Filing:
     """Return what names the slots of single ties, where text stands at each of their paths."""
+    if not paths:
+        return lambda _entry: ()
     if len(paths) == 1:
         (begins,), (only,) = [f"{prefix}=" for prefix in prefixes], paths
         return lambda entry: [begins + entry.read(only)]
-    ties = tuple(zip([f"{prefix}=" for prefix in prefixes], paths, strict=True))
+    ties = [f"{prefix}=" for prefix in prefixes]
+    # Few agents, people and keys send most entries of a shape.
+    values_of, known = itemgetter(*paths), dict[Any, Sequence[str]]()
 
-    def names(entry: Readable) -> list[str]:
-        read = entry.read
-        return [begins + read(path) for begins, path in ties]
+    def names(entry: Entry) -> Sequence[str]:
+        values = values_of(entry.fields)
+        found = known.get(values)
+        if found is None:
+            if len(known) >= _MOST_NAMES:
+                known.clear()
+            found = known[values] = tuple(map(add, ties, values))
+        return found
 
     return names
 
 
 def _filing(groups: tuple[tuple[_Group, Holds | None], ...]) -> Filing:
-    def file_under(candidate: Readable) -> list[str]:
+    def file_under(candidate: Entry) -> list[str]:
         names: list[str] = []
         for group, own in groups:
             if own is None or own(candidate):

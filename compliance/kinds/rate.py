@@ -14,7 +14,7 @@ from compliance.items import MODULUS, item_digest
 from compliance.kinds.base import Book, Entry, Item, Narrowed, Tested, View
 from compliance.kinds.narrowing import Known, narrowed
 from compliance.kinds.series import day_of, fields_of, named, naming
-from compliance.language.conditions import NEVER, compile_condition
+from compliance.language.conditions import ALWAYS, NEVER, compile_condition
 from compliance.language.durations import decimal
 from compliance.result import day_text
 
@@ -63,12 +63,15 @@ class Rate:
         population = narrowed(self._population, known)
         if population is None:
             return None
-        is_of_it, measure = population.holds, self._measure
-        is_counted = (narrowed(self._numerator, known) or NEVER).holds
+        numerator = narrowed(self._numerator, known) or NEVER
+        is_of_it, is_counted, measure = population.holds, numerator.holds, self._measure
+        is_plain = population is ALWAYS and numerator in (ALWAYS, NEVER)
         series_of = naming(self._key, known, named)
 
         def measured(entry: Entry, book: Book) -> None:
-            if is_of_it(entry):
+            if is_plain:
+                measure(entry, series_of(entry), book, is_counted=numerator is ALWAYS)
+            elif is_of_it(entry):
                 measure(entry, series_of(entry), book, is_counted=is_counted(entry))
 
         return Narrowed(see=measured)

@@ -18,7 +18,7 @@ under one tie, where each entry violates all that were before it, else costs its
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from compliance.kinds.base import DAY_US, Book, Entry
@@ -26,6 +26,7 @@ from compliance.kinds.joins import Join
 from compliance.language.reading import Remembered
 
 HOUR_US: Final = 3_600_000_000
+_HOURS: Final = tuple(map(str, range(24)))
 
 
 class Sightings:
@@ -40,20 +41,26 @@ class Sightings:
         return [f"t/{tie}" for tie in ties]
 
     def note(
-        self, entry: Entry, ties: list[str], later: Join, book: Book
+        self, entry: Entry, ties: Sequence[str], later: Join, book: Book
     ) -> list[tuple[str, list[str]]]:
         """Remember an entry under its ties; return of each tie the ids of the bans to look at."""
         kept: Any = later.kept_fields(entry, "candidate") if self._keeps_fields else None
         at = entry.at
         sighting = [at, entry.seq, kept]
-        day, hour = at // DAY_US, str(at // HOUR_US % 24)
+        day, hour = at // DAY_US, _HOURS[at // HOUR_US % 24]
         bans: list[tuple[str, list[str]]] = []
         for tie in ties:
             slot = f"t/{tie}"
             known = book.get(slot)
             if known is not None and known["day"] == day and known["rest"] is None:
                 # The usual case: one more of the newest day, where no ban rests.
-                is_changed = _note_in(known["hours"], hour, sighting)
+                hours = known["hours"]
+                seen = hours.get(hour)
+                if seen is not None and seen[-1][0] < at:
+                    hours[hour] = [seen[0], sighting]
+                    is_changed = True
+                else:
+                    is_changed = _note_in(hours, hour, sighting)
             else:
                 is_new = known is None
                 known = known or _new(day)
