@@ -314,6 +314,27 @@ class TestConsent:
 
         assert ledger.counts() == (1, 1, 0)
 
+    def test_a_variant_that_its_population_cannot_open_is_looked_for_nowhere(self) -> None:
+        def variant(exposure: str, violation: str) -> dict[str, Any]:
+            later = {"all": [["action", "eq", violation], ["case.id", "eq", "@case.id"]]}
+            return {"when": ["action", "eq", exposure], "violates": {"later": later}}
+
+        opened = variant("consent.withdrawn", "message.sent")
+        never = variant("objection.upheld", "data.read")
+        ledger = Told(
+            "forbid",
+            {"population": ["action", "eq", "consent.withdrawn"], "variants": [never, opened]},
+        )
+        ledger.tell("data.read", 0, case__id="c-1")
+        nothing_kept = ledger.memory.dump()["state"]
+        banned = ledger.tell("consent.withdrawn", 1, case__id="c-1")
+        ledger.tell("data.read", 2, case__id="c-1")
+        seq = ledger.tell("message.sent", 3, case__id="c-1")
+
+        assert nothing_kept == []
+        # A variant keeps its number, whatever is left out before it.
+        assert list(ledger.items()) == [f"{banned}/2/{seq}"]
+
 
 def test_it_goes_by_occurred_at_alone() -> None:
     with pytest.raises(DefinitionError):

@@ -68,6 +68,21 @@ def test_so_it_does_when_the_shape_is_known(
     assert whole.holds(entry, entry) == (left is not None and left.holds(entry, entry))
 
 
+@given(node=_NODE, fields=_ENTRY, others=_ENTRY)
+def test_what_was_not_asked_about_changes_nothing(
+    node: Any, fields: dict[str, Any], others: dict[str, Any]
+) -> None:
+    named = {"action": "llm.call", "category": "llm_call"}
+    known = Known({**fields, **named}, frozenset({*fields, *named}))
+    left = narrowed(compile_condition(node), known)
+
+    asked = {path: value for path, value in fields.items() if path in known.asked}
+    asked |= {path: value for path, value in others.items() if path not in known.asked} | named
+    twin = narrowed(compile_condition(node), Known(asked, frozenset(asked)))
+
+    assert (left and left.node) == (twin and twin.node)
+
+
 def test_a_human_counts_only_where_the_sender_may_speak_for_people() -> None:
     by_a_human = compile_condition(["actor.type", "eq", "human"], people=True)
     values = {"action": "change.approved", "category": "change", "actor.type": "human"}
