@@ -28,6 +28,7 @@ from audit.carry import Frozen, load_carry, newest_carry, write_carry
 from audit.database import raw_connection, raw_cursor, rows
 from audit.errors import EntriesMissing, EntriesPruned
 from audit.models import Ledger
+from audit.pausing import no_collecting
 from audit.pruned import minimum_index
 
 log = structlog.get_logger(__name__)
@@ -193,9 +194,16 @@ def _apply_next(
         next_seq = _begin_again(cursor, ledger_id, projection)
     batch = entries.beginning_at(next_seq)
     if batch:
-        projection.apply(cursor, ledger_id, batch)
+        _apply(cursor, ledger_id, projection, batch)
         cursor.execute(_MOVE_CURSOR, (batch[-1][0] + 1, ledger_id, projection.name))
     return len(batch)
+
+
+def _apply(
+    cursor: psycopg.Cursor[Any], ledger_id: int, projection: Projection, batch: Batch
+) -> None:
+    with no_collecting():
+        projection.apply(cursor, ledger_id, batch)
 
 
 def _begin_again(cursor: psycopg.Cursor[Any], ledger_id: int, projection: Projection) -> int:
@@ -257,7 +265,7 @@ def _rebuild(
                 start = next_seq = _load_carry(cursor, ledger.id, projection)
             for batch in _up_to_head(ledger.id, next_seq):
                 with connection.transaction():
-                    projection.apply(cursor, ledger.id, batch)
+                    _apply(cursor, ledger.id, projection, batch)
                 next_seq = batch[-1][0] + 1
                 if on_progress is not None:
                     on_progress(next_seq)
@@ -314,7 +322,7 @@ def _swap(
     _hold_cursor(cursor, ledger_id, projection)
     # The live cursor is ours by now, so what was chained until here is all that it can have read.
     for batch in _up_to_head(ledger_id, next_seq):
-        projection.apply(cursor, ledger_id, batch)
+        _apply(cursor, ledger_id, projection, batch)
         next_seq = batch[-1][0] + 1
     if isinstance(projection, NamesEntries):
         projection.forget(cursor, ledger_id, minimum_index(ledger_id))
@@ -354,7 +362,7 @@ def freeze(ledger: Ledger, projection: Projection, *, to_seq: int) -> Generator[
             if len(batch) != end - next_seq:
                 raise EntriesMissing(ledger=ledger.name, start=next_seq, end=end, found=len(batch))
             with connection.transaction():
-                projection.apply(cursor, ledger.id, batch)
+                _apply(cursor, ledger.id, projection, batch)
             next_seq = end
             yield next_seq
         with connection.transaction():

@@ -30,6 +30,7 @@ from audit.ledger.singlefile import verify_py
 from audit.models import AgentKey, Entry, Ledger
 from audit.outbound import WEB, AddressRefused, NoAnswer, check_target
 from audit.outbound import send as send_request
+from audit.pausing import no_collecting
 from audit.problems import problem
 from audit.project import BATCH, Batch, projections, rebuild
 from audit.pruned import minimum_index
@@ -88,6 +89,7 @@ __all__ = [
     "minimum_index",
     "new_event_id",
     "newest_carry",
+    "no_collecting",
     "not_found",
     "parse_note",
     "parse_report_manifest",

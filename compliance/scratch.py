@@ -32,6 +32,7 @@ from compliance.gather import (
     leaf_hash,
     minimum_index,
     newest_carry,
+    no_collecting,
     parse_verifier_key,
     read_members,
     read_rows,
@@ -42,7 +43,6 @@ from compliance.gather import (
 from compliance.language.reading import ToolRegistry, read_entry
 from compliance.lenses import all_lenses
 from compliance.memory import Memory, Rows
-from compliance.pausing import no_collecting
 from compliance.people import ACTIONS, Act, act_of, settings_of
 from compliance.tallied import day_of
 

@@ -46,7 +46,6 @@ from compliance.in_force import catalogue_in_force
 from compliance.kinds.base import DAY_US
 from compliance.language.reading import EntryView, ToolRegistry
 from compliance.lenses import all_lenses
-from compliance.pausing import no_collecting
 from compliance.people import Act, act_of, settings_of
 from compliance.result import canonical
 from compliance.tallied import acts_of, date_of
@@ -137,10 +136,6 @@ class Tallies:
 
     def apply(self, cursor: psycopg.Cursor[Any], ledger_id: int, batch: Batch) -> None:
         """Let all lenses of the ledger see these entries, and write down what they found."""
-        with no_collecting():
-            self._apply(cursor, ledger_id, batch)
-
-    def _apply(self, cursor: psycopg.Cursor[Any], ledger_id: int, batch: Batch) -> None:
         lenses, clock = self._begin(cursor, ledger_id, first=batch[0][0])
         # Taken out, and put back at the end: what fails in between leaves nothing half done behind.
         running = self._take(cursor, ledger_id, lenses, clock)

@@ -1,4 +1,4 @@
-"""Let Python's collector of cycles rest while many entries are read. Pure.
+"""Let Python's collector of cycles rest while a batch of entries is read. Pure.
 
 Reading an entry makes dozens of small objects that stay for a moment and hold no cycles: counting
 references frees them all. The collector would go through them again and again for nothing, which
