@@ -108,7 +108,7 @@ EXAMPLES: Final[dict[str, Example]] = {
     "obs_agent_cpu_usage_ratio": ask("the busiest agents", "topk(5, obs_agent_cpu_usage_ratio)"),
     "obs_host_memory_bytes": ask(
         "share of memory that is used",
-        'obs_host_memory_bytes{state="used"} / ignoring (state) sum(obs_host_memory_bytes)',
+        'sum(obs_host_memory_bytes{state="used"}) / sum(obs_host_memory_bytes)',
     ),
     "obs_agent_process_memory_bytes": ask(
         "the largest agents", "topk(5, obs_agent_process_memory_bytes)"
