@@ -55,8 +55,6 @@ class MemoryBook:
         self.lens_id = lens_id
         self.timer = timer
         self.slots: dict[str, Any] = {}
-        # Asked some ten times an entry: without a call in Python.
-        self.get = self.slots.get
         self._tallies: dict[tuple[int, str, str], Tally] = {}
         self.buckets: dict[tuple[int, str, str, str], list[int]] = {}
         """`[numerator, denominator]` by (day, environment, series, agent)."""
@@ -76,6 +74,10 @@ class MemoryBook:
     def is_late(self, day: int) -> bool:
         """Tell whether what is decided for a day by now restates it."""
         return self.timer.is_late(day)
+
+    def get(self, slot: str) -> Any | None:
+        """Return what is remembered there, None when nothing is."""
+        return self.slots.get(slot)
 
     def put(self, slot: str, value: Any, *, due: int | None = None) -> None:
         """Remember, and tell the timer when it is due."""
