@@ -153,13 +153,13 @@ class Gap:
 
     def _counting(self, known: Known) -> Callable[[Entry, Book], bool]:
         """Return what takes in the number of an entry of this shape; says whether it passes."""
-        numbers, place, is_new = self._numbered, self._place, self._is_new
+        numbers, measure, is_new = self._numbered, self._measure, self._is_new
         slot_of = naming(self._series_paths(), known, _slot)
         assert numbers is not None, "asked only with count_missing"
 
         def numbered(entry: Entry, book: Book) -> bool:
-            at = place(entry)
-            if at is None:
+            at = entry.read(measure)
+            if at.__class__ is not int:
                 return False
             return numbers.goes_on(slot_of(entry), at, book) or is_new(entry, at, book)
 

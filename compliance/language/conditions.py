@@ -122,14 +122,13 @@ class Condition:
         if not isinstance(known, Closed) and _can_hold(self.node, _Unlisted(known)) is not False:
             return None
         # Every check is asked about every new action, and most name theirs in so many words.
-        among = known.keys() if self._only is None else known.keys() & self._only
-        if not among:
+        if self._only is not None and self._only.isdisjoint(known):
             return _NO_ACTION
         return frozenset(
             action
-            for action in among
-            if not self.rules_out(action, known[action])
-            and _can_hold(self.node, _Listed(action, known[action])) is not False
+            for action, category in known.items()
+            if not self.rules_out(action, category)
+            and _can_hold(self.node, _Listed(action, category)) is not False
         )
 
 
