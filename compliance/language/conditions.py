@@ -58,7 +58,8 @@ class Condition:
     """A condition that is ready to be asked."""
 
     __slots__ = (
-        "_leaves", "_named", "_only", "_other", "_paths", "answers", "holds", "node", "order", "people",
+        "_leaves", "_named", "_only", "_other", "_paths",
+        "answers", "holds", "node", "order", "people",
     )  # fmt: skip
 
     holds: Holds
