@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from functools import cache
 from typing import Any, Final
 
 from django.conf import settings
@@ -22,9 +23,12 @@ from audit import figures
 from audit.errors import AuthRefused
 from metrics import access, past, told
 from obsplatform.pulse import NoPulse, pulse
-from obsplatform.readiness import overall, shared_checks
+from obsplatform.readiness import SHARED_SECONDS, overall, shared_checks
+from obsplatform.shared_answer import SharedAnswer
 
 _STARTED: Final = time.monotonic()
+STORES_SECONDS: Final = 15.0
+"""How long sizes of tables are remembered: each asks the file system."""
 _VERIFIED_WORDS: Final = {1.0: "intact", 0.5: "not proven", 0.0: "tampered"}
 
 
@@ -43,7 +47,7 @@ def health(request: HttpRequest) -> HttpResponse:
 @never_cache
 def ready(request: HttpRequest) -> HttpResponse:
     """Answer 503 when a check is critical. Details go to those who may see them."""
-    results = shared_checks.results()
+    results = shared_checks.get()
     status = overall(results)
     hidden = set() if access.is_allowed(request) else {"detail"}
     body = {
@@ -61,9 +65,7 @@ def ready(request: HttpRequest) -> HttpResponse:
 def status(request: HttpRequest) -> HttpResponse:
     """Answer with the figures of the platform; a key sees those of its own ledger."""
     try:
-        viewer = access.viewer(request)
-        with figures.bounded():
-            body = _status(viewer)
+        body = shared_status(access.viewer(request)).get()
     except AuthRefused as refused:
         return access.refusal(refused)
     except OperationalError:
@@ -71,7 +73,18 @@ def status(request: HttpRequest) -> HttpResponse:
     return JsonResponse(body)
 
 
+@cache
+def shared_status(viewer: access.Viewer) -> SharedAnswer[dict[str, Any]]:
+    """Return the figures that a viewer is given; there are as many as ledgers, and one."""
+    return SharedAnswer(lambda: _status(viewer), seconds=SHARED_SECONDS)
+
+
 def _status(viewer: access.Viewer) -> dict[str, Any]:
+    with figures.bounded():
+        return _figures(viewer)
+
+
+def _figures(viewer: access.Viewer) -> dict[str, Any]:
     ledgers = [one for one in figures.ledger_figures() if viewer.ledger in {None, one.ledger}]
     lags = [one for one in figures.projection_lags() if viewer.ledger in {None, one.ledger}]
     ends = [one.verified_at for one in ledgers if one.verified_at is not None]
@@ -96,7 +109,7 @@ def _status(viewer: access.Viewer) -> dict[str, Any]:
     }
     if viewer.ledger is None:
         body["database"] = _database()
-        body["stores"] = _stores()
+        body["stores"] = _shared_stores.get()
         # Auditing has no switch; traces are not taken until something says that they are.
         body["enabled"] = {"audit": True, "tracing": False, **told.components_enabled()}
         body["overhead"] = told.overheads()
@@ -118,6 +131,9 @@ def _stores() -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+_shared_stores: Final = SharedAnswer(_stores, seconds=STORES_SECONDS)
 
 
 def _growth(before: int | None, now: int, *, days: float) -> int | None:

@@ -8,7 +8,6 @@ process_checks.py, file_checks.py. Shown by health.py, and by health_facts.py to
 from __future__ import annotations
 
 import shutil
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from obsplatform.file_checks import check_files
 from obsplatform.finding import Finding, Status, told
 from obsplatform.process_checks import check_beat, check_worker
 from obsplatform.pulse import NoPulse, pulse
+from obsplatform.shared_answer import SharedAnswer
 from obsplatform.store_checks import check_chain, check_prices, check_queries, check_store
 
 SHARED_SECONDS: Final = 1.0
@@ -76,34 +76,8 @@ def run_checks() -> list[CheckResult]:
     return results
 
 
-class SharedChecks:
-    """The results that a process gave last, for all who ask within a second.
-
-    One runs the checks at a time: a crowd that asked the database for itself would be the load
-    that makes a check fail.
-    """
-
-    def __init__(self) -> None:
-        self._turn = threading.Lock()  # held while one runs the checks and others wait for them
-        self._results: list[CheckResult] = []
-        self._until = float("-inf")
-
-    def results(self) -> list[CheckResult]:
-        """Return results that are at most SHARED_SECONDS old."""
-        with self._turn:
-            if time.monotonic() >= self._until:
-                self._results = run_checks()
-                self._until = time.monotonic() + SHARED_SECONDS
-            return self._results
-
-    def forget(self) -> None:
-        """Run the checks for the next who asks, however soon."""
-        with self._turn:
-            self._until = float("-inf")
-
-
-shared_checks = SharedChecks()
-"""The one of this process."""
+shared_checks: Final = SharedAnswer(run_checks, seconds=SHARED_SECONDS)
+"""The results that this process gave last, for all who ask within a second."""
 
 
 def overall(results: list[CheckResult]) -> Status:

@@ -25,6 +25,7 @@ from audit import figures
 from audit.models import Ledger
 from audit.receive import Incoming, receive
 from obsplatform import env, readiness, system_checks
+from obsplatform.health import shared_status
 from obsplatform.pulse import NoPulse, Pulse, ask, pulse
 from tests.conftest import EVENTS, chain, make_event
 
@@ -35,6 +36,7 @@ STRANGER: dict[str, Any] = {"REMOTE_ADDR": "203.0.113.9"}
 def _database(database: None) -> None:
     """Open the database for every test here, which shares no answer with the one before."""
     readiness.shared_checks.forget()
+    shared_status.cache_clear()
 
 
 @pytest.fixture
