@@ -8,7 +8,7 @@ reason, and what is refused is counted and never raises. Late entries add to min
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -138,7 +138,7 @@ class Folding:
         counts = self._cell.counts
         counts[key] = counts.get(key, 0) + number
 
-    def count_usual(self, series: tuple[Key, ...]) -> None:
+    def count_usual(self, series: Sequence[Key]) -> None:
         """Add one to each of some counters."""
         counts = self._cell.counts
         for key in series:
@@ -166,7 +166,11 @@ class Folding:
             return
         trace_id = self.block("trace").get("trace_id")
         if trace_id is not None:
-            self._made.exemplars[key, place] = Exemplar(trace_id, whole, self.occurred_us)
+            self.show(key, place, Exemplar(trace_id, whole, self.occurred_us))
+
+    def show(self, key: Key, place: int, exemplar: Exemplar) -> None:
+        """Make an observation the newest of its bucket."""
+        self._made.exemplars[key, place] = exemplar
 
     def took(self, family: Family, labels: tuple[str, ...]) -> None:
         """Observe how long the act took, as its event says."""

@@ -93,11 +93,13 @@ class Increments:
 
 
 def gathered(*, live: Mapping[int, Cell], late: Mapping[int, Cell]) -> Increments:
-    """Return increments of cells by minute; only `live` ones count in the totals."""
-    made = Increments()
-    for minute, cell in live.items():
+    """Return increments of cells by minute; only `live` ones count in the totals.
+
+    The cells are taken over: what is added later to one of them is added here.
+    """
+    made = Increments(minutes=dict(live))
+    for cell in live.values():
         made.totals.add(cell)
-        made.minutes.setdefault(minute, Cell()).add(cell)
     for minute, cell in late.items():
         made.minutes.setdefault(minute, Cell()).add(cell)
     return made

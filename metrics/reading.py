@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from metrics.folding import Seen
+from metrics.seen import Who
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_US: Final = 86_400_000_000
@@ -90,9 +91,9 @@ class _Source(msgspec.Struct, gc=False):
     backfill: bool = False
 
 
-class _Event(msgspec.Struct, gc=False):
-    action: str
-    category: str
+class Event(msgspec.Struct, gc=False):
+    """The few fields of an event that most entries are counted by."""
+
     outcome: str
     occurred_at: datetime
     agent: _Agent
@@ -107,18 +108,13 @@ class _Event(msgspec.Struct, gc=False):
 
 
 class Brief(msgspec.Struct, gc=False):
-    """The few fields that most entries are counted by."""
+    """The few fields of a record that most entries are counted by."""
 
-    event: _Event
-    ledger: str
+    event: Event
     received_at: datetime
     source: _Source
 
-    def moments(self) -> tuple[int, int]:
-        """Return when the entry was received and when the act occurred, us."""
-        return _since(self.received_at), _since(self.event.occurred_at)
-
-    def who(self) -> tuple[str, str | None, str | None]:
+    def who(self) -> Who:
         """Return the ids of agent, user and session, as seen.py has them of an event."""
         event = self.event
         actor, agent = event.actor, event.agent.id
@@ -136,29 +132,23 @@ _BEGINNING: Final = b'{"event":{"action":"'
 """Of every record: its members and the event's are in order of their names (RFC 8785)."""
 
 
-def action_of(record: bytes) -> str | None:
-    """Return the action without decoding the record; None for a record that begins otherwise."""
-    if not record.startswith(_BEGINNING):
-        return None
-    start = len(_BEGINNING)
-    return record[start : record.index(b'"', start)].decode()
+_ACTION: Final = len(_BEGINNING)
 
 
-_decode_brief = msgspec.json.Decoder(Brief).decode
+def action_of(record: bytes) -> bytes:
+    """Return the action without decoding the record, which begins as each that is chained does."""
+    return record[_ACTION : record.find(b'"', _ACTION)]
 
 
-def read_brief(record: bytes) -> Brief | None:
-    """Return the few fields; None where one of them is of a type that only a rule may judge."""
-    try:
-        return _decode_brief(record)
-    except msgspec.ValidationError:
-        return None
+decode_brief: Final = msgspec.json.Decoder(Brief).decode
+"""Return the few fields; raises msgspec.ValidationError where one is of an unexpected type."""
 
 
 def _us(moment: str) -> int:
-    return _since(datetime.fromisoformat(moment))
+    return since(datetime.fromisoformat(moment))
 
 
-def _since(moment: datetime) -> int:
+def since(moment: datetime) -> int:
+    """Return microseconds since 1970."""
     since = moment - _EPOCH
     return since.days * _DAY_US + since.seconds * _SECOND_US + since.microseconds

@@ -23,6 +23,9 @@ PLATFORM: Final = "platform"
 KEPT_SECONDS: Final = 25 * 3_600
 """How long a fingerprint is kept after its newest act."""
 
+Who: TypeAlias = tuple[str, str | None, str | None]
+"""The ids of an agent, a user and a session."""
+
 Present: TypeAlias = dict[tuple[Sort, bytes], int]
 """By sort and fingerprint, 8 bytes: the newest act, in microseconds since 1970."""
 
@@ -31,7 +34,7 @@ class Presence:
     """Who acts in some entries, and when each did last."""
 
     def __init__(self) -> None:
-        self._newest: dict[tuple[str, str | None, str | None], int] = {}
+        self._newest: dict[Who, int] = {}
 
     def note(self, agent: str, user: str | None, session: str | None, at_us: int) -> None:
         """Note one act: the agent's id, the user's and the session's, if any."""
@@ -56,7 +59,7 @@ class Presence:
         }
 
 
-def who(event: Mapping[str, Any]) -> tuple[str, str | None, str | None]:
+def who(event: Mapping[str, Any]) -> Who:
     """Return the ids of the agent, the user and the session of an event.
 
     A user is the human who acted, else the one for whom somebody did. A session is the actor's,
