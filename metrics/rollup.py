@@ -206,7 +206,7 @@ def oldest_day(today: date) -> date:
     return today - timedelta(days=settings.METRICS_MINUTE_DAYS)
 
 
-def columns_of(cells: Iterable[tuple[datetime | None, Cell]]) -> tuple[list[Any], ...] | None:
+def columns_of(cells: Iterable[tuple[datetime | None, Cell]]) -> tuple[Any, ...] | None:
     """Return family, labels, n, buckets, total and minute of each series; None when there is none.
 
     In one order for all who write, so that two writers wait for each other and never for ever.
@@ -218,13 +218,26 @@ def columns_of(cells: Iterable[tuple[datetime | None, Cell]]) -> tuple[list[Any]
             for (family, values), number in cell.counts.items()
         ]
         lines += [
-            (family, " ".join(values), 0, f"{{{','.join(map(str, row[:-1]))}}}", row[-1], minute)
+            (family, " ".join(values), 0, _literal(row[:-1]), row[-1], minute)
             for (family, values), row in cell.histograms.items()
         ]
     if not lines:
         return None
     lines.sort(key=lambda line: (line[5] or _EPOCH, line[0], line[1]))
-    return tuple(list(column) for column in zip(*lines, strict=True))
+    families, labels, numbers, buckets, sums, minutes = zip(*lines, strict=True)
+    return (
+        list(families),
+        list(labels),
+        _literal(numbers),
+        list(buckets),
+        _literal(sums),
+        list(minutes),
+    )
+
+
+def _literal(numbers: Iterable[int]) -> str:
+    """Return whole numbers as Postgres reads an array; a list is sent an element at a time."""
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def _exemplars(added: Increments) -> tuple[list[Any], ...]:
