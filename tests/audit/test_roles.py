@@ -758,6 +758,7 @@ RIGHTS: dict[str, dict[str, str]] = {
         }
         for table in ("total", "minute", "exemplar", "gauge", "spend", "seen", "state", "fact")
     },
+    "metrics_past": {"web": "SELECT", "worker": "DELETE INSERT SELECT", "read": "SELECT"},
     "metrics_name": {"web": "SELECT", "worker": "INSERT SELECT", "read": "SELECT"},
     # What a process counts of itself, and the page that all of them serve.
     **{
