@@ -39,7 +39,8 @@ from audit.ledger.columns import Columns
 from audit.ledger.record import link
 from audit.parse import parse_event
 from metrics.families import BY_NAME
-from metrics.targets import MOST_OVERHEAD, TARGETS
+from metrics.target_limits import MOST_OVERHEAD
+from metrics.targets import TARGETS
 from obsplatform import readiness
 from obsplatform.settings import VERSION
 from tests import documents
