@@ -11,18 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from metrics.alert_file import alert_file, template
 from metrics.alert_promql import duration, number, promql, selector
 from metrics.alert_rule import UP, Rule, problems
 from metrics.alert_rules import RULES
 from metrics.families import BY_NAME
-from tests.documents import ROOT
+from tests import documents
+from tests.documents import DOCS, ROOT
 from tests.metrics import promtool_tests
 from tests.metrics.alert_cases import CASES
 
 PROMTOOL = shutil.which("promtool")
 FILE = ROOT / "docker" / "prometheus" / "alerts.rules.yml"
+RUNBOOKS = DOCS / "runbooks"
+HEADINGS = ("What it means", "Look", "Do", "When it is nothing")
 
 needs_promtool = pytest.mark.skipif(
     PROMTOOL is None, reason="promtool is not installed: apt-get install prometheus"
@@ -292,3 +296,59 @@ def test_promtools_tests_notice_a_rule_that_fires_too_early(tmp_path: Path) -> N
     assert done.returncode == 1
     said = done.stdout + done.stderr
     assert {name for name in waiting if name in said} == waiting
+
+
+# --- The runbooks -------------------------------------------------------------------------------
+
+
+def test_every_rule_has_its_runbook_and_no_page_is_left_over() -> None:
+    pages = {page.stem for page in RUNBOOKS.glob("*.md")}
+
+    assert pages == {rule.runbook for rule in RULES} | {"index"}
+
+
+@each_rule
+def test_a_runbook_says_what_the_alert_means_and_what_to_do(rule: Rule) -> None:
+    page = documents.read(RUNBOOKS / f"{rule.runbook}.md")
+
+    assert page.startswith(f"# {rule.runbook}\n")
+    assert tuple(re.findall(r"^## (.+)$", page, re.MULTILINE)) == HEADINGS
+    assert f"`{rule.name}`" in page
+
+
+@each_rule
+def test_a_runbook_shows_the_expression_of_the_rule(rule: Rule) -> None:
+    assert promql(rule) in documents.fences(RUNBOOKS / f"{rule.runbook}.md", "promql")[0]
+
+
+@pytest.mark.parametrize("page", sorted(RUNBOOKS.glob("*.md")), ids=lambda page: page.stem)
+def test_a_runbook_names_families_that_exist(page: Path) -> None:
+    assert metrics_in(documents.read(page)) <= BY_NAME.keys()
+
+
+def test_the_list_of_runbooks_is_that_of_the_rules() -> None:
+    header = ("alert", "severity", "for", "fires when")
+    documented = [
+        (*re.findall(r"\[(\w+)\]\((\S+)\)", row.cells[0]), row.cell("severity"), row.cell("for"))
+        for row in documents.table(RUNBOOKS / "index.md", *header)
+    ]
+
+    assert documented == [
+        ((rule.name, f"{rule.runbook}.md"), rule.severity, duration(rule.lasts)) for rule in RULES
+    ]
+
+
+@needs_promtool
+def test_every_query_of_a_runbook_is_promql(tmp_path: Path) -> None:
+    queries = [
+        line
+        for page in sorted(RUNBOOKS.glob("*.md"))
+        for fence in documents.fences(page, "promql")
+        for line in fence.splitlines()
+    ]
+    file = tmp_path / "queries.yml"
+    rules = [{"record": f"query_{at}", "expr": query} for at, query in enumerate(queries)]
+    file.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
+
+    assert f"{len(queries)} rules found" in promtool("check", "rules", file)
+    assert len(queries) > 2 * len(RULES)
