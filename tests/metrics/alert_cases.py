@@ -31,6 +31,8 @@ class Line:
     quiet: float
     grows: bool
     """Whether the numbers are what a minute adds."""
+    quiet_before: float | None = None
+    """In the first half of the time, where a rule compares with the past."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +50,23 @@ class Case:
     """Time from the first broken sample until the threshold is crossed."""
 
 
-def line(name: str, calm: float, broken: float, quiet: float, **labels: str) -> Line:
-    grows = name in BY_NAME and BY_NAME[name].kind == "counter"
-    return Line(name=name, labels=labels, calm=calm, broken=broken, quiet=quiet, grows=grows)
+def line(
+    name: str,
+    calm: float,
+    broken: float,
+    quiet: float,
+    quiet_before: float | None = None,
+    **labels: str,
+) -> Line:
+    return Line(
+        name=name,
+        labels=labels,
+        calm=calm,
+        broken=broken,
+        quiet=quiet,
+        grows=name in BY_NAME and BY_NAME[name].kind == "counter",
+        quiet_before=quiet_before,
+    )
 
 
 def growing(name: str, calm: float, broken: float, quiet: float, **labels: str) -> Line:
@@ -58,7 +74,12 @@ def growing(name: str, calm: float, broken: float, quiet: float, **labels: str) 
 
 
 def observed(
-    name: str, calm: float, broken: float, quiet: float, **labels: str
+    name: str,
+    calm: float,
+    broken: float,
+    quiet: float,
+    quiet_before: float | None = None,
+    **labels: str,
 ) -> tuple[Line, ...]:
     """Return the buckets of 60 observations a minute, all in that which ends at the edge named."""
     edges = (*BY_NAME[name].edges, float("inf"))
@@ -71,6 +92,7 @@ def observed(
             broken=60 * (broken <= upper),
             quiet=60 * (quiet <= upper),
             grows=True,
+            quiet_before=None if quiet_before is None else 60 * (quiet_before <= upper),
         )
         for upper in edges
     )
@@ -119,10 +141,18 @@ def _agents() -> Iterator[Case]:
         line(runs, 0, 0, 0, agent="no_run", status="success"),
         agent="a",
     )
-    yield _case(
-        "PerformanceDegradation", "4.974", *observed(seconds, 1.0, 5.0, 5.0, agent="a"), calm=LONG
+    yield _case(  # quiet: from 58.5 s to 117 s is twice as long, and not longer
+        "PerformanceDegradation",
+        "4.974",
+        *observed(seconds, 1.0, 5.0, 120.0, quiet_before=60.0, agent="a"),
+        calm=LONG,
     )
-    yield _case("ErrorSpike", "1", line(errors, 1, 60, 2, agent="a", error_type="x"), calm=LONG)
+    yield _case(  # quiet: half a day at 1, half at 3, which is one deviation above the mean
+        "ErrorSpike",
+        "1",
+        line(errors, 1, 60, 3, quiet_before=1, agent="a", error_type="Timeout"),
+        calm=LONG,
+    )
 
 
 def _models() -> Iterator[Case]:

@@ -9,6 +9,7 @@ nothing fires, however long one waits. `python -m tests.metrics.promtool_tests` 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -81,9 +82,9 @@ def _series(line: Line, calm: timedelta, until: timedelta) -> dict[str, str]:
 
 
 def _quiet_series(line: Line, until: timedelta) -> dict[str, str]:
-    steps = int(until / STEP) + 1
-    start, step = (0, line.quiet) if line.grows else (line.quiet, 0)
-    return _named(line, f"{start:.12g}+{step:.12g}x{steps}")
+    before = line.quiet if line.quiet_before is None else line.quiet_before
+    half = until / 2 // STEP * STEP
+    return _series(replace(line, calm=before, broken=line.quiet), half, until)
 
 
 def _named(line: Line, values: str) -> dict[str, str]:
