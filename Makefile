@@ -7,7 +7,7 @@ export OBS_DATA ?= $(CURDIR)/var
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench bench-large soak shots controls metrics alerts schema lock
+.PHONY: help demo run test check bench bench-large soak shots controls metrics alerts boards schema lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -47,6 +47,9 @@ metrics: $(VENV)/made ## write docs/metrics.md from the list of families
 
 alerts: $(VENV)/made ## write the alert rules for Prometheus, and promtool's tests of them
 	@$(RUN) manage.py alertrules --out docker/prometheus/alerts.rules.yml && $(RUN) -m tests.metrics.promtool_tests
+
+boards: $(VENV)/made ## write the dashboards and docs/dashboards.md from metrics/boards
+	@$(RUN) manage.py boards --out docker/grafana/dashboards --page docs/dashboards.md
 
 schema: $(VENV)/made ## write docs/report-schema.json from the code
 	@$(RUN) manage.py reportschema --out docs/report-schema.json
