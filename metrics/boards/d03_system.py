@@ -11,6 +11,7 @@ from metrics.boards.promql import (
     SHOWN,
     a_minute,
     now,
+    per,
     quantile,
     rate,
     share,
@@ -98,7 +99,7 @@ BOARD: Final = Board(
                   (now(f.DB_CONNECTIONS, "state"), "{{state}}"), is_stacked=True),
             lines("Processor time for each event", "seconds",
                   "How much processor time the platform takes for one event that is chained.",
-                  (f"{rate(f.PROCESS_CPU)} / ({rate(agent.EVENTS)} > 0)", "an event")),
+                  (per(f.PROCESS_CPU, agent.EVENTS), "an event")),
         ),
     ),
 )  # fmt: skip

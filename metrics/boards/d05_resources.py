@@ -7,7 +7,7 @@ from typing import Final
 from metrics import agent_families as agent
 from metrics import platform_families as f
 from metrics.boards.panels import bars, dial, lines, number, row, table
-from metrics.boards.promql import now, rate, slope
+from metrics.boards.promql import now, per, rate, slope
 from metrics.boards.shape import Board, rising
 
 _USED: Final = 'state="used"'
@@ -61,7 +61,7 @@ BOARD: Final = Board(
             "Efficiency",
             lines("Processor time for each event", "seconds",
                   "How much processor time the platform takes for one event.",
-                  (f"{rate(f.PROCESS_CPU)} / ({rate(agent.EVENTS)} > 0)", "an event")),
+                  (per(f.PROCESS_CPU, agent.EVENTS), "an event")),
             lines("Full in", "seconds",
                   "How long a file system lasts at the pace of six hours; empty while none fills.",
                   (f"{now(f.HOST_DISK, 'mount', _FREE)} / -({_FILLING} < 0)", "{{mount}}"),

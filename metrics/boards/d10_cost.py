@@ -67,7 +67,7 @@ BOARD: Final = Board(
                  (now(agent.LLM_BUDGET_USED, "budget", how="max"), "{{budget}}"),
                  limits=rising(0.8, 1), page=_BUDGETS, width=8, is_quiet=True),
             number("Cost for each task", "usd", "How many dollars a task that ended cost.",
-                   (f"{grown(agent.LLM_COST)} / ({grown(agent.TASKS)} > 0)", "a task"), width=8,
+                   (per(agent.LLM_COST, agent.TASKS, over=SHOWN), "a task"), width=8,
                    page="/admin/audit/entry/?action=task."),
         ),
         row(

@@ -20,6 +20,8 @@ STEP: Final = "$__rate_interval"
 SHOWN: Final = "$__range"
 """The whole time that is shown."""
 
+_ALL: Final = frozenset(VARIABLES)
+
 
 def rate(family: Family, by: str = "", where: str = "", *, over: str = STEP, ago: str = "") -> str:
     """Return how much a counter grows in a second; `ago`, such as `1d`, looks back."""
@@ -43,9 +45,16 @@ def share(family: Family, part: str, by: str = "", where: str = "", *, over: str
     return f"({of_part} or 0 * {everything}) / ({everything} > 0)"
 
 
-def per(counted: Family, each: Family, by: str = "", *, where: str = "", over: str = STEP) -> str:
-    """Return how much of one counter there is for one of another; `where` narrows the second."""
-    return f"{rate(counted, by, over=over)} / ({rate(each, by, where, over=over)} > 0)"
+def per(counted: Family, each: Family, by: str = "", *, over: str = STEP) -> str:
+    """Return how much of one counter there is for one of another.
+
+    Both are narrowed by the variables alone whose label both have: a part of the one for all of
+    the other would be no ratio.
+    """
+    common = frozenset(counted.labels) & frozenset(each.labels)
+    part = _summed("rate", counted, by, "", over=over, narrowed_by=common)
+    whole = _summed("rate", each, by, "", over=over, narrowed_by=common)
+    return f"{part} / ({whole} > 0)"
 
 
 def quantile(q: float, family: Family, by: str = "", where: str = "", *, over: str = STEP) -> str:
@@ -59,11 +68,6 @@ def mean(family: Family, by: str = "", where: str = "", *, over: str = STEP) -> 
     total = _summed("rate", family, by, where, over=over, suffix="_sum")
     count = _summed("rate", family, by, where, over=over, suffix="_count")
     return f"{total} / ({count} > 0)"
-
-
-def observed(family: Family, by: str = "", where: str = "", *, over: str = SHOWN) -> str:
-    """Return how many observations a histogram took in a window."""
-    return _summed("increase", family, by, where, over=over, suffix="_count")
 
 
 def spread(family: Family, where: str = "") -> str:
@@ -111,11 +115,12 @@ def _summed(
     over: str,
     suffix: str = "",
     ago: str = "",
+    narrowed_by: frozenset[str] = _ALL,
 ) -> str:
     kind = "histogram" if suffix else "counter"
     assert family.kind == kind, f"{family.name} is no {kind}"
     back = f" offset {ago}" if ago else ""
-    series = f"{family.name}{suffix}{_matchers(family, where)}[{over}]{back}"
+    series = f"{family.name}{suffix}{_matchers(family, where, narrowed_by)}[{over}]{back}"
     return f"sum{_by(family, by)}({function}({series}))"
 
 
@@ -125,13 +130,13 @@ def _by(family: Family, by: str) -> str:
     return f" by ({', '.join(words)}) " if words else ""
 
 
-def _matchers(family: Family, where: str) -> str:
+def _matchers(family: Family, where: str, narrowed_by: frozenset[str] = _ALL) -> str:
     asked = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", where))
     assert asked <= set(family.labels), f"{family.name} has no label of {asked}"
     followed = (
         f'{label}=~"${label}"'
         for label in VARIABLES
-        if label in family.labels and label not in asked
+        if label in narrowed_by and label in family.labels and label not in asked
     )
     both = _joined(where, ", ".join(followed))
     return f"{{{both}}}" if both else ""

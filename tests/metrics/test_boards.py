@@ -232,11 +232,16 @@ def expanded(text: str) -> str:
 
 
 @every_board
-def test_a_query_follows_a_variable_wherever_its_family_has_the_label(board: Board) -> None:
+def test_a_query_follows_a_variable_wherever_all_its_families_have_the_label(board: Board) -> None:
     for _, query in asked(board, "promql"):
+        known = [set(family_of(found["name"]).labels) for found in selectors(query.text)]
+        common = set.intersection(*known) & set(VARIABLES)
         for found in selectors(query.text):
-            matched = {label for label, _, _ in MATCHER.findall(found["matchers"] or "")}
-            assert set(family_of(found["name"]).labels) & set(VARIABLES) <= matched
+            matched = MATCHER.findall(found["matchers"] or "")
+            fixed = {label for label, _, value in matched if not value.startswith("$")}
+            followed = {label for label, _, value in matched if value.startswith("$")}
+            # A part of the one divided by all of the other would be no ratio.
+            assert followed == common - fixed, query.text
 
 
 @every_board
