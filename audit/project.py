@@ -14,8 +14,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, Final, Protocol, TypeAlias, runtime_checkable
 
 import psycopg
 import structlog
@@ -83,7 +84,8 @@ def projections() -> dict[str, Projection]:
 
 _LOCK_CURSOR = """
 SELECT p.next_seq,
-       coalesce((SELECT m.minimum FROM audit_minimum AS m WHERE m.ledger_id = p.ledger_id), 0)
+       coalesce((SELECT m.minimum FROM audit_minimum AS m WHERE m.ledger_id = p.ledger_id), 0),
+       p.next_seq > 0 AND p.updated_at > clock_timestamp() - make_interval(secs => %s)
 FROM audit_projection AS p
 WHERE p.ledger_id = %s
   AND p.name = %s
@@ -117,10 +119,29 @@ def catch_up(ledger_id: int, projection: Projection) -> int:
 
     Returns 0 at once when another process has the cursor, or when it is switched off.
     """
-    return _take_turns(ledger_id, [projection])
+    return _take_turns(ledger_id, [projection], IMPATIENT)
 
 
-def catch_up_all(ledger_id: int | None = None) -> int:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Patience:
+    """How long a process leaves a projection to the one that moved it last.
+
+    That one has at hand what the projection remembers; another would read all of it again.
+    """
+
+    seconds: float
+    is_for_own: bool = False
+    """Whether a move of its own counts too: whoever has other work gives the next turn away."""
+
+
+IMPATIENT: Final = Patience(seconds=0)
+"""Take whatever nobody holds."""
+
+_left: Final[dict[tuple[int, str], int]] = {}
+"""Where this process left each cursor."""
+
+
+def catch_up_all(ledger_id: int | None = None, *, patience: Patience = IMPATIENT) -> int:
     """Let every projection of one ledger, or of all, read what is new.
 
     A turn is bounded for each ledger. One that fails holds up no other; the first error is raised
@@ -131,14 +152,14 @@ def catch_up_all(ledger_id: int | None = None) -> int:
         if ledger_id is not None
         else list(Ledger.objects.order_by("id").values_list("id", flat=True))
     )
-    return sum(_take_turns(each, list(projections().values())) for each in which)
+    return sum(_take_turns(each, list(projections().values()), patience) for each in which)
 
 
 def _is_on(projection: Projection) -> bool:
     return not isinstance(projection, MayBeOff) or projection.is_on()
 
 
-def _take_turns(ledger_id: int, projections: Sequence[Projection]) -> int:
+def _take_turns(ledger_id: int, projections: Sequence[Projection], patience: Patience) -> int:
     """Let each read a batch in turn, so that entries are fetched once for all that stand there."""
     entries = _Entries(ledger_id)
     failed: Exception | None = None
@@ -150,14 +171,14 @@ def _take_turns(ledger_id: int, projections: Sequence[Projection]) -> int:
         for each in going:
             try:
                 with raw_connection().transaction(), raw_cursor() as cursor:
-                    read = _apply_next(cursor, ledger_id, each, entries)
+                    read = _apply_next(cursor, ledger_id, each, entries, patience)
             except Exception as error:
                 failed = failed or error
                 continue
             done += read
             if read == BATCH:
                 has_more.append(each)
-        going = has_more
+        going, patience = has_more, IMPATIENT  # whoever has begun goes on to the end of its turn
     if failed is not None:
         raise failed
     return done
@@ -181,21 +202,30 @@ class _Entries:
 
 
 def _apply_next(
-    cursor: psycopg.Cursor[Any], ledger_id: int, projection: Projection, entries: _Entries
+    cursor: psycopg.Cursor[Any],
+    ledger_id: int,
+    projection: Projection,
+    entries: _Entries,
+    patience: Patience,
 ) -> int:
-    found = cursor.execute(_LOCK_CURSOR, (ledger_id, projection.name)).fetchone()
+    which = (patience.seconds, ledger_id, projection.name)
+    found = cursor.execute(_LOCK_CURSOR, which).fetchone()
     if found is None:
         cursor.execute(_MAKE_CURSOR, (ledger_id, projection.name))
-        found = cursor.execute(_LOCK_CURSOR, (ledger_id, projection.name)).fetchone()
+        found = cursor.execute(_LOCK_CURSOR, which).fetchone()
         if found is None:
             return 0  # another process made the cursor and holds it
-    next_seq, minimum = found
+    next_seq, minimum, was_just_moved = found
+    is_ours = _left.get((ledger_id, projection.name)) == next_seq
+    if was_just_moved and (patience.is_for_own or not is_ours):
+        return 0
     if next_seq < minimum:
         next_seq = _begin_again(cursor, ledger_id, projection)
     batch = entries.beginning_at(next_seq)
     if batch:
         _apply(cursor, ledger_id, projection, batch)
         cursor.execute(_MOVE_CURSOR, (batch[-1][0] + 1, ledger_id, projection.name))
+        _left[ledger_id, projection.name] = batch[-1][0] + 1
     return len(batch)
 
 
@@ -337,7 +367,7 @@ def _swap(
 
 
 def _hold_cursor(cursor: psycopg.Cursor[Any], ledger_id: int, projection: Projection) -> None:
-    cursor.execute(_LOCK_CURSOR.replace("SKIP LOCKED", ""), (ledger_id, projection.name))
+    cursor.execute(_LOCK_CURSOR.replace("SKIP LOCKED", ""), (0, ledger_id, projection.name))
 
 
 # --- Before and after a purge --------------------------------------------------------------------

@@ -32,7 +32,7 @@ def append_ledger(ledger_id: int) -> None:
 @shared_task(name="audit.project")
 def project_ledger(ledger_id: int) -> None:
     """Let every projection read the new entries of one ledger."""
-    project.catch_up_all(ledger_id)
+    project.catch_up_all(ledger_id, patience=project.Patience(seconds=1))
 
 
 @shared_task(name="audit.announce")

@@ -13,6 +13,7 @@ from django.db import connections
 from django.utils.dateparse import parse_datetime
 from pytest_django import Settings
 
+from audit import project
 from audit.agents import AgentRegistry
 from audit.database import raw_cursor, rows
 from audit.models import Agent, AgentVersion, Ledger, Projection
@@ -425,3 +426,29 @@ def test_a_row_beyond_the_head_does_not_carry_the_cursor_along(ledger: Ledger) -
     catch_up_all(ledger.id)
 
     assert Agent.objects.get(ledger=ledger).entries == 4
+
+
+def test_a_projection_stays_with_the_process_that_moved_it_last(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = project.Patience(seconds=600)
+    chain(ledger, [make_event()])
+    assert project.catch_up_all(ledger.id, patience=patient) > 0  # nobody has moved it yet
+    chain(ledger, [make_event()])
+    assert project.catch_up_all(ledger.id, patience=patient) > 0  # this process has
+    chain(ledger, [make_event()])
+
+    with monkeypatch.context() as another_process:
+        another_process.setattr(project, "_left", {})
+        assert project.catch_up_all(ledger.id, patience=patient) == 0
+        assert project.catch_up_all(ledger.id, patience=project.Patience(seconds=0)) > 0
+
+
+def test_a_last_resort_waits_after_its_own_turn_too(ledger: Ledger) -> None:
+    last_resort = project.Patience(seconds=600, is_for_own=True)
+    chain(ledger, [make_event()])
+    assert project.catch_up_all(ledger.id, patience=last_resort) > 0
+    chain(ledger, [make_event()])
+
+    assert project.catch_up_all(ledger.id, patience=last_resort) == 0
+    assert project.catch_up_all(ledger.id) > 0

@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import structlog
@@ -22,7 +23,7 @@ from psycopg import Error as PostgresError
 from audit.append import append_pending
 from audit.erasing import work_on_an_erasure
 from audit.exporting import work_on_an_export
-from audit.project import catch_up_all
+from audit.project import Patience, catch_up_all
 from audit.prune import work_on_a_plan
 from audit.runs import work_a_step
 
@@ -62,7 +63,8 @@ class Command(BaseCommand):
         pause = options["poll_ms"] / 1000
         acts = [
             _Act(append_pending),
-            _Act(catch_up_all),
+            # A last resort: where a Celery worker runs, projections are its work.
+            _Act(partial(catch_up_all, patience=Patience(seconds=1, is_for_own=True))),
             _Act(_Steps(work_a_step).step),
             _Act(_Steps(work_on_an_export).step),
             _Act(_Steps(work_on_a_plan).step),
