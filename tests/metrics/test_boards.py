@@ -17,7 +17,7 @@ from metrics.boards.grafana_views import BY_NAME as VIEWS
 from metrics.boards.shape import VARIABLES, Board, Panel, Query
 from metrics.families import BY_NAME
 from metrics.family import CLOSED, Family
-from metrics.targets import MOST_OVERHEAD
+from metrics.target_limits import MOST_OVERHEAD
 from tests import documents
 from tests.documents import DOCS
 
