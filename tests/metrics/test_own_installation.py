@@ -127,7 +127,8 @@ def test_append_that_is_asked_to_end_tells_its_last_numbers(ledger: Ledger) -> N
 
     found = rows(
         "SELECT (SELECT sum(each) FROM unnest(buckets) AS each) FROM metrics_process"
-        " WHERE family = 'obs_ingest_lag_seconds' AND labels = %s",
+        " WHERE family = 'obs_ingest_lag_seconds' AND labels IN (%s, 'chained _other')",
         (f"chained {ledger.name}",),
     )
+    # Ledgers of other tests, whose entries it projects, may have taken all places of the family.
     assert [int(number) for (number,) in found] == [5]
