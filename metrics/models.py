@@ -1,7 +1,8 @@
-"""The rows that people decide over metrics by: metrics/sql/0001_rollups.sql.
+"""The rows that people decide over metrics by, and operate by: metrics/sql.
 
 Owns shapes alone; what is counted has no models, since only rollup.py, flushing.py and the page
-write it. Each change of these rows leaves an entry: switches.py, custom.py, prices.py, budgets.py.
+write it. Each change of these rows by a person leaves an entry: switches.py, custom.py, prices.py,
+budgets.py.
 """
 
 from __future__ import annotations
@@ -105,6 +106,162 @@ class Budget(models.Model):
         db_table = "metrics_budget"
         verbose_name = "budget"
         verbose_name_plural = "budgets"
+
+    def __str__(self) -> str:
+        """Return its name."""
+        return self.name
+
+
+class AlertRule(models.Model):
+    """An alert rule that people have made, or one of ours that they have changed."""
+
+    name = models.TextField(primary_key=True)
+    rule = models.JSONField()
+    is_on = models.BooleanField(default=True)
+    changed_at = models.DateTimeField(default=timezone.now)
+    changed_by = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "metrics_alertrule"
+        verbose_name = "alert rule"
+        verbose_name_plural = "alert rules"
+
+    def __str__(self) -> str:
+        """Return its name."""
+        return self.name
+
+
+class Incident(models.Model):
+    """Something that somebody must look at, from its first sign to its end."""
+
+    id = models.BigAutoField(primary_key=True)
+    source = models.TextField()
+    fingerprint = models.TextField()
+    started_at = models.DateTimeField()
+    name = models.TextField()
+    severity = models.TextField()
+    labels = models.JSONField(default=dict)
+    summary = models.TextField()
+    description = models.TextField(default="")
+    runbook = models.TextField(default="")
+    ledger = models.ForeignKey(Ledger, models.DO_NOTHING, db_constraint=False, null=True)
+    opened_at = models.DateTimeField(default=timezone.now)
+    opened_by = models.TextField(default="")
+    ended_at = models.DateTimeField(null=True)
+    acknowledged_at = models.DateTimeField(null=True)
+    acknowledged_by = models.TextField(default="")
+    resolved_at = models.DateTimeField(null=True)
+    resolved_by = models.TextField(default="")
+
+    class Meta:
+        managed = False
+        db_table = "metrics_incident"
+        verbose_name = "incident"
+        verbose_name_plural = "incidents"
+
+    def __str__(self) -> str:
+        """Return its number and name."""
+        return f"{self.pk} {self.name}"
+
+
+class Receiver(models.Model):
+    """Who is told of incidents, and how."""
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.TextField()
+    kind = models.TextField()
+    severity = models.TextField(default="warning")
+    target = models.TextField(default="")
+    secret = models.TextField(default="")
+    made_at = models.DateTimeField(default=timezone.now)
+    made_by = models.TextField()
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.TextField(default="")
+
+    class Meta:
+        managed = False
+        db_table = "metrics_receiver"
+        verbose_name = "receiver"
+        verbose_name_plural = "receivers"
+
+    def __str__(self) -> str:
+        """Return its name."""
+        return self.name
+
+
+class Anomaly(models.Model):
+    """Something that is not as usual, with what shows it."""
+
+    id = models.BigAutoField(primary_key=True)
+    detector = models.TextField()
+    family = models.TextField()
+    labels = models.TextField()
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    found_at = models.DateTimeField(default=timezone.now)
+    score = models.FloatField()
+    seen = models.FloatField(null=True)
+    expected = models.FloatField(null=True)
+    evidence = models.JSONField()
+    judged_at = models.DateTimeField(null=True)
+    judged_by = models.TextField(default="")
+    is_real = models.BooleanField(null=True)
+    reason = models.TextField(default="")
+
+    class Meta:
+        managed = False
+        db_table = "metrics_anomaly"
+        verbose_name = "anomaly"
+        verbose_name_plural = "anomalies"
+
+    def __str__(self) -> str:
+        """Return what it is of."""
+        return f"{self.family} {self.labels}".strip()
+
+
+class Remedy(models.Model):
+    """What the platform would do, and does when a person has said yes."""
+
+    id = models.BigAutoField(primary_key=True)
+    anomaly = models.ForeignKey(Anomaly, models.DO_NOTHING, db_constraint=False, null=True)
+    incident = models.ForeignKey(Incident, models.DO_NOTHING, db_constraint=False, null=True)
+    act = models.TextField()
+    target = models.TextField()
+    reason = models.TextField()
+    proposed_at = models.DateTimeField(default=timezone.now)
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.TextField(default="")
+    is_approved = models.BooleanField(null=True)
+    done_at = models.DateTimeField(null=True)
+    outcome = models.TextField(default="")
+
+    class Meta:
+        managed = False
+        db_table = "metrics_remedy"
+        verbose_name = "remedy"
+        verbose_name_plural = "remedies"
+
+    def __str__(self) -> str:
+        """Return what it does."""
+        return f"{self.act} {self.target}"
+
+
+class Objective(models.Model):
+    """What part of a service must be good, over how many days."""
+
+    name = models.TextField(primary_key=True)
+    indicator = models.TextField()
+    target = models.DecimalField(max_digits=8, decimal_places=6)
+    days = models.IntegerField()
+    changed_at = models.DateTimeField(default=timezone.now)
+    changed_by = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "metrics_objective"
+        verbose_name = "objective"
+        verbose_name_plural = "objectives"
 
     def __str__(self) -> str:
         """Return its name."""

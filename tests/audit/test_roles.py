@@ -792,6 +792,57 @@ RIGHTS: dict[str, dict[str, str]] = {
         "worker": "SELECT",
         "read": "SELECT",
     },
+    "metrics_gaugeminute": {
+        "web": "SELECT",
+        "worker": "DELETE INSERT SELECT UPDATE",
+        "read": "SELECT",
+    },
+    # What people operate by.
+    **{
+        f"metrics_{table}": {
+            "web": "DELETE INSERT SELECT UPDATE",
+            "worker": "SELECT",
+            "read": "SELECT",
+        }
+        for table in ("alertrule", "objective")
+    },
+    "metrics_alert": {
+        "web": "SELECT",
+        "worker": "DELETE INSERT SELECT UPDATE",
+        "read": "SELECT",
+    },
+    "metrics_incident": {
+        **dict.fromkeys(
+            ("web", "worker"),
+            "INSERT SELECT acknowledged_at:UPDATE acknowledged_by:UPDATE ended_at:UPDATE "
+            "resolved_at:UPDATE resolved_by:UPDATE",
+        ),
+        "read": "SELECT",
+    },
+    "metrics_incidentact": {"web": "INSERT SELECT", "worker": "INSERT SELECT", "read": "SELECT"},
+    "metrics_receiver": {
+        "web": "INSERT SELECT ended_at:UPDATE ended_by:UPDATE",
+        "worker": "SELECT",
+        "read": "SELECT",
+    },
+    "metrics_notification": {
+        "web": "INSERT SELECT",
+        "worker": "INSERT SELECT due_at:UPDATE error:UPDATE given_up_at:UPDATE sent_at:UPDATE "
+        "tries:UPDATE",
+        "read": "SELECT",
+    },
+    "metrics_anomaly": {
+        "web": "SELECT is_real:UPDATE judged_at:UPDATE judged_by:UPDATE reason:UPDATE",
+        "worker": "INSERT SELECT ended_at:UPDATE evidence:UPDATE expected:UPDATE score:UPDATE "
+        "seen:UPDATE",
+        "read": "SELECT",
+    },
+    "metrics_remedy": {
+        "web": "SELECT decided_at:UPDATE decided_by:UPDATE done_at:UPDATE is_approved:UPDATE "
+        "outcome:UPDATE",
+        "worker": "INSERT SELECT done_at:UPDATE outcome:UPDATE",
+        "read": "SELECT",
+    },
 }
 
 _RIGHTS = """

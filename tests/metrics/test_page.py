@@ -275,7 +275,7 @@ def test_the_copy_is_its_owners_alone_and_as_old_as_the_page(data: Path) -> None
 
     copy = data / "metrics" / "platform.text"
     assert copy.stat().st_mode & 0o777 == 0o600
-    kept = page_copy.read("platform", "text")
+    kept = page_copy.read("", "text")
     assert kept is not None
     assert copy.stat().st_mtime == pytest.approx(kept.made_at, rel=0, abs=1e-5)  # no file is finer
     assert sorted(path.name for path in copy.parent.iterdir()) == ["platform.text"]

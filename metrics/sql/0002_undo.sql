@@ -1,0 +1,18 @@
+-- Forget alerts and incidents; what entries say of them stays. The functions keep the days of the
+-- tables that are left.
+DROP TABLE metrics_objective, metrics_remedy, metrics_anomaly, metrics_notification, metrics_receiver, metrics_incidentact,
+    metrics_incident, metrics_alert, metrics_alertrule;
+DO $$
+DECLARE
+    made text;
+    dropped text;
+BEGIN
+    made := replace(pg_get_functiondef('metrics_make_days(date, date)'::regprocedure), ', ''metrics_gaugeminute''', '');
+    dropped := regexp_replace(
+        pg_get_functiondef('metrics_drop_days(date)'::regprocedure), ',\s*''public.metrics_gaugeminute''::regclass', ''
+    );
+    EXECUTE made;
+    EXECUTE dropped;
+END
+$$;
+DROP TABLE metrics_gaugeminute;
