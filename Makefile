@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+PYTEST := $(RUN) -m pytest
+RUNS := build/tests
 export OBS_DATA ?= $(CURDIR)/var
 # Where compiled modules are not kept, each of the many processes compiles ours anew when it starts.
 export PYTHONDONTWRITEBYTECODE :=
@@ -22,10 +24,13 @@ run: $(VENV)/made ## the same without demo data
 	@$(RUN) manage.py up
 
 test: $(VENV)/made ## run the tests, in three parts side by side
-	@$(RUN) -m pytest tests/audit & a=$$!; $(RUN) -m pytest tests/compliance tests/metrics & b=$$!; $(RUN) -m pytest $(foreach part,audit compliance metrics,--ignore=tests/$(part)); c=$$?; wait $$a; a=$$?; wait $$b; exit $$(($$a | $$? | c))
+	@rm -rf $(RUNS) && mkdir -p $(RUNS)
+	@$(PYTEST) --junitxml=$(RUNS)/audit.xml tests/audit & a=$$!; $(PYTEST) --junitxml=$(RUNS)/compliance.xml tests/compliance tests/metrics & b=$$!; $(PYTEST) --junitxml=$(RUNS)/rest.xml $(foreach part,audit compliance metrics,--ignore=tests/$(part)); c=$$?; wait $$a; a=$$?; wait $$b; b=$$?; $(RUN) -m tests.summary $(RUNS); exit $$((a | b | c))
 
-check: $(VENV)/made ## all that CI checks: style, types, imports, migrations, tests
-	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy . && $(VENV)/bin/lint-imports && $(MAKE) --no-print-directory test
+check: $(VENV)/made ## all that CI checks: style, types, imports, migrations, tests and what they cover
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy . && $(VENV)/bin/lint-imports
+	@$(MAKE) --no-print-directory test PYTEST="$(RUN) -m coverage run -m pytest"
+	@$(RUN) -m coverage combine -q && $(RUN) -m coverage report
 
 bench: $(VENV)/made ## run the benchmarks (15 min); figures go to benchmarks/README.md by hand
 	@$(RUN) -m benchmarks.all
