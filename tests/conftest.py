@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection
+from hypothesis import settings as hypothesis_settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from audit.append import append_pending
@@ -29,6 +30,10 @@ from obsplatform import urls
 from tests.audit.tampering import Connection, guards
 from tests.installation import running
 from tests.servers import empty_database
+
+# How long an example takes says how busy the machine is; pytest's own limit bounds each test.
+hypothesis_settings.register_profile("untimed", deadline=None)
+hypothesis_settings.load_profile("untimed")
 
 assert urls.urlpatterns  # with them the pages of the admin are there, which tests ask by name
 
