@@ -66,6 +66,7 @@ _BY_CATEGORY: Mapping[str, str] = {
         tool.registered tool.removed model.registered model.removed evaluation.completed
         consent.given consent.withdrawn alert.raised alert.dismissed incident.detected
         incident.triaged incident.contained incident.resolved incident.reviewed incident.closed
+        incident.ended incident.reopened incident.noted incident.linked
         breach.suspected breach.confirmed breach.risk_assessed breach.authority_notified
         breach.subjects_notified breach.subject_notice_not_required breach.media_notified
         breach.principal_notified breach.law_enforcement_delay breach.closed dsr.received

@@ -24,12 +24,12 @@ from ninja import NinjaAPI, Path, Router, Schema, Swagger
 from ninja.errors import HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
-from ninja.security import HttpBearer
 from pydantic import Field
 
-from audit import auth, openapi
+from audit import openapi
 from audit.api_answers import (
     MOST_SEQ,
+    BearerKey,
     Hash,
     Seq,
     answer_json,
@@ -142,20 +142,6 @@ class LedgerPage(Schema):
     next: None
 
 
-class BearerKey(HttpBearer):
-    """An API key with the scope `entries:read`, sent as `Authorization: Bearer obs_live_…`."""
-
-    def __call__(self, request: HttpRequest) -> KeyGrant:
-        """Return what the key may do. Raises AuthRefused."""
-        return self.authenticate(request, "")
-
-    def authenticate(self, request: HttpRequest, token: str) -> KeyGrant:
-        """Return what the key may do; audit.auth alone reads the token."""
-        grant = auth.authenticate(request)
-        auth.require_scope(grant, SCOPE)
-        return grant
-
-
 class ReadingApi(NinjaAPI):
     """The API, whose document also tells of what is no view of its own."""
 
@@ -200,7 +186,7 @@ api = ReadingApi(
         "Times are UTC with `Z`. Every error is a problem document (RFC 9457)."
     ),
     urls_namespace="api-v1",
-    auth=BearerKey(),
+    auth=BearerKey(SCOPE),
     docs=Swagger(settings={"validatorUrl": None}),  # it would load a badge from elsewhere
 )
 

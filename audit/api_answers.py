@@ -1,6 +1,6 @@
 """What the reading API's operations share: types of the document, whose key it is, short answers.
 
-Reads and writes nothing. Used by audit.api, audit.api_proofs and audit.api_exports.
+Reads the key and writes nothing. Used by audit.api, audit.api_proofs and audit.api_exports.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from typing import Annotated, Any
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
+from ninja.security import HttpBearer
 from pydantic import Field
 
+from audit import auth
 from audit.auth import KeyGrant
 from audit.kept import PrunedEntry
 from audit.ledger.record import format_time
@@ -21,6 +23,24 @@ MOST_SEQ = 2**63 - 1
 
 Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Seq = Annotated[int, Field(ge=0, le=MOST_SEQ)]
+
+
+class BearerKey(HttpBearer):
+    """An API key with a scope, sent as `Authorization: Bearer obs_live_…`."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__()
+        self._scope = scope
+
+    def __call__(self, request: HttpRequest) -> KeyGrant:
+        """Return what the key may do. Raises AuthRefused."""
+        return self.authenticate(request, "")
+
+    def authenticate(self, request: HttpRequest, token: str) -> KeyGrant:
+        """Return what the key may do; audit.auth alone reads the token."""
+        grant = auth.authenticate(request)
+        auth.require_scope(grant, self._scope)
+        return grant
 
 
 def grant_of(request: HttpRequest) -> KeyGrant:

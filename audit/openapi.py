@@ -214,7 +214,7 @@ def get_problems() -> dict[str, Schema]:
         "401": _problem(
             "No API key, or none that is known.", **{"WWW-Authenticate": _AUTHENTICATE}
         ),
-        "403": _problem("The key lacks `entries:read`, or belongs to another ledger."),
+        "403": _problem("The key lacks the scope, or belongs to another ledger."),
         "404": _problem("There is no such thing here."),
         "422": _problem("The filter takes too long over so many entries; narrow it."),
         "503": _problem("The database does not answer.", **{"Retry-After": _RETRY_AFTER}),

@@ -7,6 +7,8 @@ budgets.py.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
@@ -154,6 +156,13 @@ class Incident(models.Model):
     resolved_at = models.DateTimeField(null=True)
     resolved_by = models.TextField(default="")
 
+    IN_STATE: ClassVar[dict[str, dict[str, bool]]] = {
+        "open": {"acknowledged_at__isnull": True, "resolved_at__isnull": True},
+        "acknowledged": {"acknowledged_at__isnull": False, "resolved_at__isnull": True},
+        "resolved": {"resolved_at__isnull": False},
+    }
+    """What the rows of each state have in common, as `word` says it."""
+
     class Meta:
         managed = False
         db_table = "metrics_incident"
@@ -163,6 +172,12 @@ class Incident(models.Model):
     def __str__(self) -> str:
         """Return its number and name."""
         return f"{self.pk} {self.name}"
+
+    def word(self) -> str:
+        """Return how far people are with it: `open`, `acknowledged` or `resolved`."""
+        if self.resolved_at is not None:
+            return "resolved"
+        return "open" if self.acknowledged_at is None else "acknowledged"
 
 
 class Receiver(models.Model):

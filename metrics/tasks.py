@@ -6,6 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from metrics import facts, past, presence, upkeep
+from metrics.notifying import deliver
 
 
 @shared_task(name="metrics.facts")
@@ -22,3 +23,9 @@ def ask_for_facts() -> None:
 def keep_days() -> None:
     """Make and drop days of minute history; beat calls it each hour."""
     upkeep.keep_days(timezone.now().date())
+
+
+@shared_task(name="metrics.notify")
+def tell_of_incidents(_of: int | None = None) -> None:
+    """Send the messages that wait; beat calls it each ten seconds, the bell when there is one."""
+    deliver.deliver_waiting(timezone.now())

@@ -221,6 +221,23 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Operations",
+                "items": [
+                    {
+                        "title": "Incidents",
+                        "icon": "emergency_home",
+                        "link": reverse_lazy("admin:metrics_incident_changelist"),
+                        "permission": _may("metrics.view_incident"),
+                    },
+                    {
+                        "title": "Receivers",
+                        "icon": "notifications_active",
+                        "link": reverse_lazy("admin:metrics_receiver_changelist"),
+                        "permission": _may("metrics.view_receiver"),
+                    },
+                ],
+            },
+            {
                 "title": "Metrics",
                 "items": [
                     {

@@ -26,6 +26,7 @@ from audit.models import Agent, Quarantine
 from audit.state import LedgerState, ledger_states, own_state
 from compliance.admin.cards import cards, first_line
 from compliance.waiting import waiting
+from metrics.models import Incident
 
 NEWEST = 10
 WRONG = 10
@@ -34,6 +35,7 @@ MOST_HELD = 1_000
 """Open quarantine rows are added up to here; more is said as "at least"."""
 REFRESH_SECONDS = 5
 _MAY_DECIDE = "compliance.view_decision"
+_MAY_SEE_INCIDENTS = "metrics.view_incident"
 
 SPANS = (("the last hour", timedelta(hours=1)), ("the last 24 hours", timedelta(hours=24)))
 
@@ -93,6 +95,7 @@ def _live_part(request: HttpRequest) -> dict[str, Any]:
         "held": held,
         "held_is_exact": held < MOST_HELD,
         "people_wait": waiting(shown.id) if request.user.has_perm(_MAY_DECIDE) else None,
+        "incidents": _open_incidents() if request.user.has_perm(_MAY_SEE_INCIDENTS) else 0,
         "wrong": wrong_lines(shown, WRONG),
         "agents": list(
             Agent.objects.filter(ledger_id=shown.id).order_by("-last_seen", "agent_id")[:AGENTS]
@@ -125,3 +128,8 @@ def _held(shown: LedgerState) -> int:
     """Return how many events wait in quarantine for a person, at most MOST_HELD."""
     held = Quarantine.objects.filter(ledger_id=shown.id, state="open")
     return len(held.values_list("id", flat=True)[:MOST_HELD])
+
+
+def _open_incidents() -> int:
+    """Return how many incidents of the installation nobody looks after yet."""
+    return Incident.objects.filter(**Incident.IN_STATE["open"]).count()

@@ -156,6 +156,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 15.0},  # a worker that was away asks once, not for each time
     },
     "keep days of metrics": {"task": "metrics.upkeep", "schedule": 3600.0},
+    "tell of incidents": {
+        "task": "metrics.notify",
+        "schedule": 10.0,
+        "options": {"expires": 10.0},
+    },
     "make months": {"task": "audit.make_months", "schedule": crontab(hour=3, minute=0)},
     "seal the day's posture": {
         "task": "compliance.posture",
@@ -225,6 +230,7 @@ API_ROUTERS = [  # operations under /api/v1 besides those of audit, by dotted pa
     "compliance.api.router",
     "compliance.api_catalogue.router",
     "compliance.api_reports.router",
+    "metrics.api.router",
 ]
 
 # --- Anchors, and other addresses that a person configures ---------------------------------------
@@ -265,6 +271,7 @@ DESTINATION_FOLDER = env.folder("OBS_DESTINATION_DIR", DATA / "destinations")  #
 DESTINATION_DEAD_AFTER = env.seconds(
     "OBS_DESTINATION_DEAD_AFTER", 86_400.0, least=1
 )  # of failing, then a person must look
+SECRETS_DIR = env.folder("OBS_SECRETS_DIR", DATA / "secrets")  # of receivers, a file each
 EMAIL_HOST = env.text("OBS_EMAIL_HOST", "localhost")
 EMAIL_PORT = env.integer("OBS_EMAIL_PORT", 25, least=1, most=65535)
 EMAIL_HOST_USER = env.text("OBS_EMAIL_USER")

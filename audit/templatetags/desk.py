@@ -101,6 +101,9 @@ ICONS: dict[str, tuple[str, str, str]] = {
     "within": ("check_circle", "good", "within"),
     "heading_over": ("trending_up", "warn", "heading over"),
     "over": ("error", "bad", "over"),
+    # incidents
+    "acknowledged": ("pan_tool", "idle", "acknowledged"),
+    "warning": ("warning", "warn", "warning"),
     # API keys
     "live": ("check_circle", "good", "live"),
     "expired": ("timer_off", "idle", "expired"),

@@ -126,7 +126,7 @@ CREATE TABLE metrics_incidentact (
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     who text NOT NULL DEFAULT '',  -- empty: the platform
     act text NOT NULL CONSTRAINT metrics_incidentact_act CHECK (act IN ('opened', 'ended', 'acknowledged', 'resolved', 'reopened',
-        'noted', 'linked', 'told', 'not_told', 'remedy_proposed', 'remedy_decided', 'remedy_done')),
+        'reviewed', 'noted', 'linked', 'told', 'not_told', 'remedy_proposed', 'remedy_decided', 'remedy_done')),
     words text NOT NULL DEFAULT '',
     ledger_id integer REFERENCES audit_ledger,
     seq bigint,  -- the entry it speaks of

@@ -81,6 +81,9 @@ OPERATIONS = [
         "/api/v1/reports/{id}": ["get"],
         "/api/v1/reports/{id}/files/{name}": ["get"],
         "/api/v1/reports/{id}/cancel": ["post"],
+        "/api/v1/alerts": ["post"],
+        "/api/v1/incidents": ["get"],
+        "/api/v1/incidents/{id}": ["get"],
     }.items()
     for method in methods
 ]
