@@ -35,6 +35,7 @@ from tests.audit.exporting import made
 from tests.compliance.reporting import made as made_report
 from tests.compliance.results import a_result
 from tests.conftest import chain, make_event
+from tests.metrics.incident_making import opened
 
 EXAMPLES = 40
 BAD_EVENT = make_event(action="no.such")
@@ -136,6 +137,7 @@ class Fuzzed:
         catch_up_all(ledger.id)
         self.report = made_report(ledger, "json")
         self.snapshot = seal_snapshot(ledger, a_result(ledger=ledger.name), kind="posture")
+        self.incident = opened(ledger)
         self.known = {
             "framework": "soc2",
             "check": "TOOL-02",
@@ -183,6 +185,8 @@ class Fuzzed:
         elif "/reports/" in address:
             known["id"] = self.report.id
             known["name"] = shown_name(self.report, "json")
+        elif "/incidents/" in address:
+            known["id"] = self.incident.id
         named = {name: known[name] for name in re.findall(r"{(\w+)}", address)}
         return self.send(operation.Case(path_parameters=named, query=query))
 
@@ -190,7 +194,10 @@ class Fuzzed:
 @pytest.fixture(scope="module")
 def everything(django_db_blocker: DjangoDbBlocker) -> Fuzzed:
     """Return what all tests here ask: none changes or removes what another looks for."""
-    scopes = ("entries:read", "events:write", "events:backfill", "governance:write", "ops:write")
+    scopes = (
+        *("entries:read", "events:write", "events:backfill"),
+        *("governance:write", "ops:write", "alerts:write"),
+    )
     with django_db_blocker.unblock():
         open_ledger(settings.LEDGER)
         ledger = open_ledger(f"t.{uuid.uuid4().hex[:16]}")
