@@ -485,6 +485,71 @@ def _refused_metric(page: Page, url: str) -> None:
     _save(page)
 
 
+def _make_receivers(page: Page, url: str) -> None:
+    """Make two receivers unless they stand: one to mail to, one whose secret is not there."""
+    for name, kind, target, secret in (
+        ("on-call", "email", "on-call@example.com", ""),
+        ("team-chat", "slack", "", "chat"),
+    ):
+        page.goto(f"{url}/admin/metrics/receiver/")
+        if not page.get_by_role("link", name=name, exact=True).count():
+            page.goto(f"{url}/admin/metrics/receiver/new/")
+            page.fill("#name", name)
+            page.select_option("#kind", kind)
+            page.fill("#target", target)
+            page.fill("#secret", secret)
+            page.click("form.obs-form button.obs-button-main")
+            page.wait_for_url("**/change/")
+    page.goto(f"{url}/admin/metrics/receiver/")
+
+
+def _tried_receiver(page: Page, url: str) -> None:
+    _make_receivers(page, url)
+    page.get_by_role("link", name="team-chat", exact=True).click()
+    page.get_by_role("button", name="Send a trial").click()
+    page.get_by_text("A trial is on its way").wait_for()
+
+
+def _refused_receiver(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/metrics/receiver/new/")
+    page.fill("#name", "Not A Name")
+    page.select_option("#kind", "webhook")
+    page.fill("#target", "http://169.254.169.254/")
+    page.click("form.obs-form button.obs-button-main")
+    page.locator(".obs-error").first.wait_for()
+
+
+def _open_incident(page: Page, url: str) -> None:
+    """Open an incident by hand, of which the receivers hear."""
+    _make_receivers(page, url)
+    page.goto(f"{url}/admin/metrics/incident/new/")
+    page.fill("#title", "Customers wait for answers")
+    page.select_option("#severity", "critical")
+    page.select_option("#ledger", "main")
+    page.fill("#summary", "The claims desk says that answers take minutes since ten o'clock.")
+    page.click("form.obs-form button.obs-button-main")
+    page.locator("#timeline").wait_for()
+
+
+def _looked_after_incident(page: Page, url: str) -> None:
+    _open_incident(page, url)
+    page.get_by_role("button", name="I look after it").click()
+    page.get_by_text("It is yours").wait_for()
+    page.fill("#words", "It began with version 2 of the adjudicator.")
+    page.get_by_role("button", name="Write it down").click()
+    page.get_by_text("It is noted").wait_for()
+    page.fill("#seq", "0")
+    page.get_by_role("button", name="Link the entry").click()
+    page.locator("#linked").wait_for()
+
+
+def _resolved_incident(page: Page, url: str) -> None:
+    _looked_after_incident(page, url)
+    page.fill("#cause", "a full disk on the search index")
+    page.get_by_role("button", name="Resolve it").click()
+    page.get_by_text("It is resolved").wait_for()
+
+
 def _set_budgets(page: Page, url: str) -> None:
     """Set two budgets unless they stand, and open the one that is used up."""
     for name, usd in (("shots/all", "10000"), ("shots/small", "0.50")):
@@ -581,6 +646,19 @@ PAGES = [
     View(name="prices", act=_enter_prices, on_paper=True),
     View(name="price-new", path="/admin/metrics/price/new/"),
     View(name="price", act=_open_first("/admin/metrics/price/", "#rows")),
+    View(name="incidents-empty", path="/admin/metrics/incident/?show=resolved&severity=warning"),
+    View(name="incidents-bad", path="/admin/metrics/incident/?show=some&colour=red"),
+    View(name="receivers-empty", path="/admin/metrics/receiver/?show=ended"),
+    View(name="receivers", act=_make_receivers, on_paper=True),
+    View(name="receiver-new", path="/admin/metrics/receiver/new/"),
+    View(name="receiver-refused", act=_refused_receiver, status=400),
+    View(name="receiver-tried", act=_tried_receiver),
+    View(name="incident-open", act=_open_incident),
+    View(name="incident-looked-after", act=_looked_after_incident, on_paper=True),
+    View(name="incident-resolved", act=_resolved_incident),
+    View(name="incident-new", path="/admin/metrics/incident/new/"),
+    View(name="incidents", path="/admin/metrics/incident/", on_paper=True),
+    View(name="incidents-resolved", path="/admin/metrics/incident/?show=resolved"),
     View(name="budget-new", path="/admin/metrics/budget/new/"),
     View(name="budget", act=_set_budgets, on_paper=True),
     View(name="budgets", path="/admin/metrics/budget/", on_paper=True),
