@@ -42,13 +42,14 @@ from obsplatform import processes
 from obsplatform.private_file import write_private
 from obsplatform.processes import Mark
 
-Role = Literal["superuser", "owner", "web", "worker", "read"]
+Role = Literal["superuser", "owner", "web", "worker", "read", "grafana"]
 LOGINS: dict[Role, str] = {
     "superuser": "postgres",
     "owner": "obs_owner",
     "web": "obs_web",
     "worker": "obs_worker",
     "read": "obs_read",
+    "grafana": "obs_grafana",
 }
 DATABASE = "obsplatform"
 SQL = Path(__file__).resolve().parent.parent / "docker" / "postgres"
@@ -390,7 +391,10 @@ class Valkey:
 
 
 def _passwords(data: Path) -> dict[str, str]:
-    """Return the passwords by login, making the file on an empty folder."""
+    """Return the passwords by login, making the file on an empty folder.
+
+    A login that an older version did not have gets its password here.
+    """
     path = data / "passwords.json"
     try:
         found: dict[str, str] = json.loads(path.read_text())
@@ -400,7 +404,10 @@ def _passwords(data: Path) -> dict[str, str]:
                 f"{path} is missing, and without it nobody can log in to {data / 'postgres'}; "
                 "bring the file back, or choose another OBS_DATA"
             ) from None
-        found = {name: secrets.token_urlsafe(24) for name in (*LOGINS.values(), "valkey")}
+        found = {}
+    missing = [name for name in (*LOGINS.values(), "valkey") if name not in found]
+    if missing:
+        found |= {name: secrets.token_urlsafe(24) for name in missing}
         write_private(path, json.dumps(found, indent=1))
     return found
 

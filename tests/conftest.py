@@ -157,10 +157,12 @@ def render_metrics_anew() -> None:
 
 @pytest.fixture
 def as_role() -> Iterator[Callable[[str], psycopg.Connection[Any]]]:
-    """Return a maker of connections as `superuser`, `owner`, `web`, `worker` or `read`."""
+    """Return a maker of connections as `superuser`, `owner`, `web`, `worker`, `read`
+    or `grafana`."""
     variables = {
         "superuser": "OBS_TEST_SUPERUSER_URL",
         "read": "OBS_TEST_READ_URL",
+        "grafana": "OBS_TEST_GRAFANA_URL",
         "web": "DATABASE_URL",
         "worker": "DATABASE_WORKER_URL",
         "owner": "DATABASE_OWNER_URL",

@@ -40,6 +40,7 @@ if "DATABASE_URL" not in os.environ:
     os.environ["DATABASE_OWNER_URL"] = _postgres.url("owner")
     os.environ["OBS_TEST_SUPERUSER_URL"] = _postgres.url("superuser")
     os.environ["OBS_TEST_READ_URL"] = _postgres.url("read")
+    os.environ["OBS_TEST_GRAFANA_URL"] = _postgres.url("grafana")
 
 
 @contextmanager
@@ -68,6 +69,7 @@ def empty_database() -> Iterator[dict[str, str]]:
                 "DATABASE_OWNER_URL": _postgres.url("owner", database=name),
                 "OBS_TEST_SUPERUSER_URL": _postgres.url("superuser", database=name),
                 "OBS_TEST_READ_URL": _postgres.url("read", database=name),
+                "OBS_TEST_GRAFANA_URL": _postgres.url("grafana", database=name),
             }
         finally:
             superuser.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

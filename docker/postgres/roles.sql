@@ -1,6 +1,6 @@
--- The four roles of an installation, and what each may do in the database this runs in.
+-- The five roles of an installation, and what each may do in the database this runs in.
 -- Forbids: making objects in schema public to everyone but the owner; connecting and temporary
--- tables to everyone who is not named here; functions to the auditors' role.
+-- tables to everyone who is not named here; functions to the auditors' role and to dashboards'.
 -- Run by a superuser in the database of the platform; safe to repeat. Sets no password: do that
 -- with ALTER ROLE, else nobody can log in. The ledger's own tables are narrowed further by the
 -- migrations of `audit`, which take back what those tables must not allow.
@@ -9,7 +9,7 @@ DO $$
 DECLARE
     role_name text;
 BEGIN
-    FOREACH role_name IN ARRAY ARRAY['obs_owner', 'obs_web', 'obs_worker', 'obs_read'] LOOP
+    FOREACH role_name IN ARRAY ARRAY['obs_owner', 'obs_web', 'obs_worker', 'obs_read', 'obs_grafana'] LOOP
         IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role_name) THEN
             EXECUTE format('CREATE ROLE %I', role_name);
         END IF;
@@ -27,12 +27,20 @@ ALTER ROLE obs_web SET idle_in_transaction_session_timeout = '60s';
 ALTER ROLE obs_worker SET idle_in_transaction_session_timeout = '60s';
 ALTER ROLE obs_read SET idle_in_transaction_session_timeout = '60s';
 
+-- A dashboard asks again every few seconds: what takes long is given up, and it never takes all
+-- connections. Days are UTC days to it, wherever the server stands.
+ALTER ROLE obs_grafana CONNECTION LIMIT 10;
+ALTER ROLE obs_grafana SET idle_in_transaction_session_timeout = '60s';
+ALTER ROLE obs_grafana SET statement_timeout = '15s';
+ALTER ROLE obs_grafana SET default_transaction_read_only = on;
+ALTER ROLE obs_grafana SET timezone = 'UTC';
+
 DO $$
 BEGIN
     EXECUTE format('ALTER DATABASE %I OWNER TO obs_owner', current_database());
     EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
     EXECUTE format(
-        'GRANT CONNECT ON DATABASE %I TO obs_web, obs_worker, obs_read',
+        'GRANT CONNECT ON DATABASE %I TO obs_web, obs_worker, obs_read, obs_grafana',
         current_database()
     );
     -- A projection is built again in temporary tables beside its live rows.
@@ -42,7 +50,7 @@ $$;
 
 ALTER SCHEMA public OWNER TO obs_owner;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
-GRANT USAGE ON SCHEMA public TO obs_web, obs_worker, obs_read;
+GRANT USAGE ON SCHEMA public TO obs_web, obs_worker, obs_read, obs_grafana;
 
 -- Django's own tables: sessions, users, schedules. Nothing by default for obs_read.
 ALTER DEFAULT PRIVILEGES FOR ROLE obs_owner IN SCHEMA public
@@ -56,3 +64,17 @@ ALTER DEFAULT PRIVILEGES FOR ROLE obs_owner
     REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE obs_owner IN SCHEMA public
     GRANT EXECUTE ON FUNCTIONS TO obs_web, obs_worker;
+
+-- The views of dashboards, where they were made before the role was: metrics/sql/0003.
+DO $$
+DECLARE
+    a_view regclass;
+BEGIN
+    FOR a_view IN
+        SELECT oid FROM pg_catalog.pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'v' AND relname ~ '^obs_grafana_'
+    LOOP
+        EXECUTE format('GRANT SELECT ON %s TO obs_grafana', a_view);
+    END LOOP;
+END
+$$;

@@ -38,11 +38,13 @@ ORDER BY avg(score) NULLS LAST, agent, kind
 LIMIT 50
 """
 _SESSIONS: Final = """
-SELECT $__timeGroup(ended_at, $__interval) AS "time", agent AS "metric",
-    avg(CASE WHEN failed = 0 THEN 1.0 ELSE 0.0 END) AS "value"
+SELECT $__timeGroup(occurred_at, $__interval) AS "time", agent AS "metric",
+    1 - count(DISTINCT session) FILTER (WHERE is_failed)::float8 / count(DISTINCT session)
+        AS "value"
 FROM obs_grafana_sessions
-WHERE $__timeFilter(ended_at)
+WHERE $__timeFilter(occurred_at)
     AND ledger ~ '^(${ledger:regex})$'
+    AND environment ~ '^(${environment:regex})$'
     AND agent ~ '^(${agent:regex})$'
 GROUP BY 1, agent
 ORDER BY 1, agent
@@ -94,8 +96,9 @@ BOARD: Final = Board(
                     page=_FEEDBACK, width=16, is_quiet=True),
             listing("Feedback by kind", "Where people were least content.", _KINDS, page=_FEEDBACK,
                     is_quiet=True),
-            history("Session success", "ratio", "Which share of sessions had no failed act.",
-                    _SESSIONS, page="/admin/audit/agent/", is_quiet=True),
+            history("Session success", "ratio",
+                    "Which share of the sessions at work had no failed act meanwhile.", _SESSIONS,
+                    page="/admin/audit/agent/", is_quiet=True),
         ),
     ),
 )  # fmt: skip

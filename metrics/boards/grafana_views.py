@@ -3,7 +3,8 @@
 The one list of them: SQL of panels names these and no table. A role that may read the views alone
 is what Grafana signs in as; no view has the column `record`, an id of a person that is not its
 pseudonym, or a text that somebody wrote. `agent` is the name that labels have, `_other` for one
-that has none there, so that a board's variable narrows both. Times are UTC.
+that has none there, so that a board's variable narrows both. Times are UTC. The views themselves:
+metrics/sql/0003_grafana_views.sql.
 """
 
 from __future__ import annotations
@@ -33,13 +34,14 @@ VIEWS: Final[tuple[View, ...]] = (
         "obs_grafana_entries",
         "ledger seq occurred_at received_at is_backfill agent agent_id actor actor_type category"
         " action outcome severity environment run_id trace_id",
-        "Every entry with the columns that filters use; `actor` is a person's pseudonym, and its"
-        " id where it is an agent or the platform.",
+        "Every entry with the columns that filters use; `actor` is the id of an agent, a service or"
+        " the platform, and of anybody else a pseudonym: the record's own, or one made here.",
     ),
     _view(
         "obs_grafana_tool_calls",
         "ledger seq occurred_at agent environment tool risk outcome seconds run_id",
-        "Every call of a tool; `seconds` as the event says, null when it does not.",
+        "Every call of a tool, named as its label is; `seconds` as the event says, null when it"
+        " does not.",
     ),
     _view(
         "obs_grafana_spend",
@@ -59,9 +61,9 @@ VIEWS: Final[tuple[View, ...]] = (
     ),
     _view(
         "obs_grafana_sessions",
-        "ledger agent started_at ended_at entries failed",
-        "Sessions by their first and newest entry, how many they have and how many of them ended"
-        " in failure or error; the session's id is not in it.",
+        "ledger occurred_at agent environment session is_failed",
+        "Every entry of a session, and whether it ended in failure or error; `session` tells"
+        " sessions apart and is not their id.",
     ),
 )
 

@@ -58,6 +58,20 @@ template [One agent](#d12-one-agent), with that agent in place of the variable.
 - Other names of sources: keep the uids, or replace them in the files that `boards` writes.
 """
 
+_MAY_READ: Final = f"""## What Grafana may read in Postgres
+
+Grafana signs in as `{READ_ROLE}`, a role that may read these views and nothing else.
+None has the bytes of a record, a text that somebody wrote, or the id of a person: who is no \
+agent, service or part of the platform stands there under a pseudonym.
+What was pruned is gone from them at once, and of who was erased there is a pseudonym that nobody \
+can compute again.
+`docker/postgres/roles.sql` makes the role, a migration the views.
+The role writes nothing, gives up a statement after 15 seconds, has at most 10 connections and \
+reads times as UTC.
+Give it a password with `\\password {READ_ROLE}`; an installation of `manage.py up` has made one, \
+and `database_grafana_url` in `$OBS_DATA/services.json` has it.
+"""
+
 
 def boards_page() -> str:
     """Return the whole page, as it stands in docs/dashboards.md."""
@@ -108,12 +122,7 @@ def _views() -> str:
 
 
 def _views_lines() -> Iterator[str]:
-    yield "## What Grafana may read in Postgres"
-    yield ""
-    yield f"Grafana is to sign in as `{READ_ROLE}`, a role that may read these views alone."
-    yield "None has the bytes of a record, or an id of a person that is not its pseudonym."
-    yield "Role and views are named and not made yet; until then panels that ask Postgres fail."
-    yield ""
+    yield _MAY_READ
     yield "| view | columns | is |"
     yield "| --- | --- | --- |"
     for view in VIEWS:

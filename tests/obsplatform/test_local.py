@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,3 +59,18 @@ def test_a_lock_file_that_names_a_server_is_left_to_postgres(postgres: Postgres)
 
 def test_a_server_that_answers_is_not_stuck(postgres: Postgres) -> None:
     assert not postgres.is_stuck()
+
+
+def test_a_login_that_came_later_gets_its_password_and_the_others_keep_theirs(
+    tmp_path: Path,
+) -> None:
+    before = Postgres(tmp_path).url("web")
+    passwords = json.loads((tmp_path / "passwords.json").read_text())
+    del passwords["obs_grafana"]
+    (tmp_path / "passwords.json").write_text(json.dumps(passwords))
+
+    grafana = Postgres(tmp_path).url("grafana")
+
+    assert Postgres(tmp_path).url("grafana") == grafana
+    assert Postgres(tmp_path).url("web") == before
+    assert stat.S_IMODE((tmp_path / "passwords.json").stat().st_mode) == 0o600

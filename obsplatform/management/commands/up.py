@@ -215,6 +215,7 @@ class Installation:
         services = {name.lower(): address for name, address in self.addresses.items()}
         if self.postgres is not None:
             services["database_superuser_url"] = self.postgres.url("superuser", over_socket=True)
+            services["database_grafana_url"] = self.postgres.url("grafana")  # for a Grafana here
         write_private(self.data / "services.json", json.dumps(services, indent=1))
 
     def _environment(self, role: str) -> dict[str, str]:
