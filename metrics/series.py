@@ -112,7 +112,7 @@ def read_series(families: Iterable[Family], *, ledger: str | None = None) -> Ser
     counted = _counted(sums)
     if "process" in sources:
         _add_rows(sums, rows(_PROCESS), "process", ledger)
-    named = _Naming(sums.refused)
+    named = Naming(sums.refused)
     made = _in_units(sums, wanted, named)
     if METRICS_SERIES.name in wanted:
         for name, number in counted.items():
@@ -182,7 +182,7 @@ def _counted(sums: _Sums) -> dict[str, int]:
     return counted
 
 
-def _in_units(sums: _Sums, wanted: Mapping[str, Family], named: _Naming) -> Series:
+def _in_units(sums: _Sums, wanted: Mapping[str, Family], named: Naming) -> Series:
     made = Series()
     for (name, values), number in sums.counts.items():
         family = wanted.get(name)
@@ -203,7 +203,7 @@ def _in_units(sums: _Sums, wanted: Mapping[str, Family], named: _Naming) -> Seri
 
 
 def _add_facts(
-    made: Series, wanted: Mapping[str, Family], named: _Naming, ledger: str | None
+    made: Series, wanted: Mapping[str, Family], named: Naming, ledger: str | None
 ) -> None:
     for name, values, number in rows(_FACTS):
         family = wanted.get(name)
@@ -221,10 +221,11 @@ _CUSTOM_KINDS: Final = {
 }
 
 
-class _Naming:
+class Naming:
     """Puts names to the values of a row; asks for custom metrics when the first one comes."""
 
     def __init__(self, refused: set[str]) -> None:
+        """Name the set that takes the families whose rows do not fit them."""
         self._refused = refused
         self._custom: Mapping[str, Sequence[Custom]] | None = None
 

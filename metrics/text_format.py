@@ -70,27 +70,28 @@ def render(families: Iterable[Exposed]) -> dict[Format, str]:
     for family in families:
         base = family.name.removesuffix("_total") if family.kind == "counter" else family.name
         help_text = family.help.replace("\\", "\\\\").replace("\n", "\\n")
-        text.append(_head(family.name, help_text, family.kind))
-        openmetrics.append(_head(base, help_text.replace('"', '\\"'), family.kind))
+        text.append(head(family.name, help_text, family.kind))
+        openmetrics.append(head(base, help_text.replace('"', '\\"'), family.kind))
         lines, exemplified = _lines(family)
         text += lines
         openmetrics += exemplified
     return {"text": "".join(text), "openmetrics": "".join(openmetrics)}
 
 
-def _head(name: str, help_text: str, kind: str) -> str:
+def head(name: str, help_text: str, kind: str) -> str:
+    """Return the two lines above a family's samples; `help_text` is escaped already."""
     return f"# HELP {name} {help_text}\n# TYPE {name} {kind}\n"
 
 
 def _lines(family: Exposed) -> tuple[list[str], list[str]]:
     """Return the lines of all series, without exemplars and with them."""
     lines = [
-        f"{family.name}{_braces(labels)} {number_text(number)}\n"
+        f"{family.name}{braces(labels)} {number_text(number)}\n"
         for labels, number in sorted(family.numbers.items())
     ]
     exemplified = lines.copy()
     for labels, row in sorted(family.distributions.items(), key=lambda item: item[0]):
-        made = _distribution(family.name, labels, row)
+        made = distribution_lines(family.name, labels, row)
         lines += made
         if row.exemplars:
             made = made.copy()
@@ -100,7 +101,8 @@ def _lines(family: Exposed) -> tuple[list[str], list[str]]:
     return lines, exemplified
 
 
-def _distribution(name: str, labels: Labels, row: Distribution) -> list[str]:
+def distribution_lines(name: str, labels: Labels, row: Distribution) -> list[str]:
+    """Return the lines of one series of a histogram, buckets first; each ends in a newline."""
     before = "".join(f"{_pair(*each)}," for each in labels if each[0] < _LE)
     after = "".join(f",{_pair(*each)}" for each in labels if each[0] > _LE)
     start, end = f'{name}_bucket{{{before}le="', f'"{after}}} '
@@ -109,9 +111,9 @@ def _distribution(name: str, labels: Labels, row: Distribution) -> list[str]:
     for edge, count in zip(_edges(row.edges), row.counts, strict=True):
         seen += count
         lines.append(f"{start}{edge}{end}{_whole(seen)}\n")
-    braces = _braces(labels)
-    lines.append(f"{name}_count{braces} {_whole(seen)}\n")
-    lines.append(f"{name}_sum{braces} {number_text(row.total)}\n")
+    all_labels = braces(labels)
+    lines.append(f"{name}_count{all_labels} {_whole(seen)}\n")
+    lines.append(f"{name}_sum{all_labels} {number_text(row.total)}\n")
     return lines
 
 
@@ -126,7 +128,8 @@ def _exemplar(exemplar: Exemplar) -> str:
     )
 
 
-def _braces(labels: Labels) -> str:
+def braces(labels: Labels) -> str:
+    """Return labels as they stand behind a name; nothing when there are none."""
     return f"{{{','.join(_pair(*each) for each in labels)}}}" if labels else ""
 
 
