@@ -30,7 +30,7 @@ POSTGRES: Final = {"type": "grafana-postgresql-datasource", "uid": "postgres"}
 LOKI: Final = {"type": "loki", "uid": "loki"}
 JAEGER: Final = {"type": "jaeger", "uid": "jaeger"}
 
-_KNOWN_FROM: Final[dict[str, tuple[Family, str]]] = {
+KNOWN_FROM: Final[dict[str, tuple[Family, str]]] = {
     "ledger": (agent.EVENTS, ""),
     "environment": (agent.EVENTS, ""),
     "agent": (agent.AGENT_OPERATIONS, ""),
@@ -91,7 +91,7 @@ def _other_boards() -> JSONObject:
 
 
 def _variable(name: str, board: Board) -> JSONObject:
-    family, narrowed = _KNOWN_FROM[name]
+    family, narrowed = KNOWN_FROM[name]
     is_single = name == "agent" and board.is_of_one_agent
     asked = f"label_values({family.name}{narrowed}, {name})"
     return {

@@ -1,0 +1,1 @@
+"""One installation with the fleet and one Prometheus beside it, for all tests of this folder."""
