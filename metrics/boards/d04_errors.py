@@ -7,7 +7,17 @@ from typing import Final
 from metrics import agent_families as agent
 from metrics import platform_families as f
 from metrics.boards.panels import bars, dial, lines, number, pie, row, table
-from metrics.boards.promql import SHOWN, a_minute, grown, mean, now, quantile, rate, share
+from metrics.boards.promql import (
+    SHOWN,
+    a_minute,
+    firing,
+    grown,
+    mean,
+    now,
+    quantile,
+    rate,
+    share,
+)  # fmt: skip
 from metrics.boards.shape import Board, never_above, rising
 
 _ERRORS: Final = "/admin/audit/entry/?outcome=error"
@@ -34,7 +44,7 @@ BOARD: Final = Board(
                    (grown(agent.TOOL_ERRORS), "calls"), is_quiet=True,
                    page="/admin/audit/entry/?action=tool.invoke&outcome=failure"),
             number("Firing alerts", "count", "How many alerts fire now.",
-                   (now(f.ALERTS_FIRING), "alerts"), limits=never_above(1), is_quiet=True),
+                   (firing(), "alerts"), limits=never_above(1)),
             number("Errors logged", "count", "How many lines the platform logged as errors.",
                    (grown(f.LOG_RECORDS, "", 'level=~"error|critical"'), "lines"),
                    limits=rising(1, 10), is_quiet=True),
@@ -75,8 +85,8 @@ BOARD: Final = Board(
                   (now(f.HEALTH_SCORE, how="min"), "health score"),
                   (share(agent.AUDIT_ACTIONS, _FAILED), "failed acts")),
             table("Alerts that fire", "count", "Which alerts fire now.",
-                  (f"{now(f.ALERTS_FIRING, 'alertname severity')} > 0",
-                   "{{alertname}} {{severity}}"), width=8, is_quiet=True),
+                  (firing("alertname severity"), "{{alertname}} {{severity}}"), width=8,
+                  is_quiet=True),
             lines("Alerts and anomalies", "per_minute", "When alerts came and what was unusual.",
                   (a_minute(f.ALERTS, "severity"), "alerts {{severity}}"),
                   (a_minute(f.ANOMALIES, "severity"), "anomalies {{severity}}"), is_quiet=True),

@@ -20,6 +20,9 @@ STEP: Final = "$__rate_interval"
 SHOWN: Final = "$__range"
 """The whole time that is shown."""
 
+_FIRING: Final = 'ALERTS{alertstate="firing"}'
+"""The one series that is no family of ours."""
+
 _ALL: Final = frozenset(VARIABLES)
 
 
@@ -104,6 +107,14 @@ def total(family: Family, by: str = "", where: str = "") -> str:
     """Return what a counter has come to since it began, which no restart of ours takes back."""
     assert family.kind == "counter", f"{family.name} is no counter"
     return f"sum{_by(family, by)}({family.name}{_matchers(family, where)})"
+
+
+def firing(by: str = "") -> str:
+    """Return how many alerts fire, as Prometheus itself keeps them; 0 in all when none does."""
+    if not by:
+        return f"count({_FIRING}) or vector(0)"
+    assert set(by.split()) <= {"alertname", "severity"}, "every rule of ours has these two"
+    return f"sum by ({', '.join(by.split())}) ({_FIRING})"
 
 
 def _summed(

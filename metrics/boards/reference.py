@@ -34,6 +34,11 @@ those of containers on one network.
 | Loki | `{LOKI["uid"]}` | logs, when they are sent there |
 | Jaeger | `{JAEGER["uid"]}` | traces, when they are sent there |
 
+No panel asks Loki or Jaeger: an exemplar leads to its trace in Jaeger, a log line to its trace, \
+a trace to its lines.
+Tests ask every panel over a live fleet, of a real Prometheus and as `{READ_ROLE}` of Postgres.
+Grafana itself, Loki and Jaeger are not run in them: what these read is checked by its shape alone.
+
 ## Reading them
 
 Variables at the top narrow a board; a panel follows those alone whose label its family has, and \

@@ -84,7 +84,7 @@ PROMTOOL = shutil.which("promtool")
 
 FUNCTIONS = {
     "sum", "min", "max", "avg", "topk", "rate", "increase", "histogram_quantile", "deriv",
-    "predict_linear", "avg_over_time", "stddev_over_time",
+    "predict_linear", "avg_over_time", "stddev_over_time", "count", "vector",
 }  # fmt: skip
 WORDS = {"by", "or", "offset"}
 COUNTING = {"rate", "increase"}
@@ -92,6 +92,8 @@ SELECTOR = re.compile(
     r"(?:(?P<function>\w+)\()?(?P<name>obs_[a-z_]+)(?:\{(?P<matchers>[^}]*)\})?(?P<range>\[)?"
 )
 Case: TypeAlias = tuple[Panel, Query]
+PROMETHEUS_OWN = {"alertname", "severity"}
+"""Labels that ALERTS has of every rule of ours: the one series that Prometheus keeps itself."""
 MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
 
 
@@ -115,7 +117,7 @@ def family_of(name: str) -> Family:
 
 def selectors(text: str) -> Iterator[re.Match[str]]:
     found = list(SELECTOR.finditer(text))
-    assert found, text
+    assert found or "ALERTS{" in text, text
     yield from found
 
 
@@ -158,6 +160,7 @@ def test_a_query_groups_by_labels_of_a_family_that_it_names(board: Board) -> Non
         text = query.text
         known = {label for found in selectors(text) for label in family_of(found["name"]).labels}
         known |= {"le"} if "_bucket" in text else set()
+        known |= PROMETHEUS_OWN if "ALERTS{" in text else set()
 
         grouped = re.findall(r"by \(([^)]*)\)", text)
 
@@ -235,7 +238,7 @@ def expanded(text: str) -> str:
 def test_a_query_follows_a_variable_wherever_all_its_families_have_the_label(board: Board) -> None:
     for _, query in asked(board, "promql"):
         known = [set(family_of(found["name"]).labels) for found in selectors(query.text)]
-        common = set.intersection(*known) & set(VARIABLES)
+        common = set.intersection(set(VARIABLES), *known)
         for found in selectors(query.text):
             matched = MATCHER.findall(found["matchers"] or "")
             fixed = {label for label, _, value in matched if not value.startswith("$")}
@@ -247,7 +250,7 @@ def test_a_query_follows_a_variable_wherever_all_its_families_have_the_label(boa
 @every_board
 def test_a_legend_names_labels_that_the_answer_has(board: Board) -> None:
     for panel, query in asked(board, "promql"):
-        grouped = re.findall(r"\b(?:sum|min|max|avg)(?: by \(([^)]*)\) )?\(", query.text)
+        grouped = re.findall(r"\b(?:sum|min|max|avg|count)(?: by \(([^)]*)\) )?\(", query.text)
         kept = {each for labels in grouped for each in labels.split(", ") if each}
 
         assert grouped, "series are told by our labels alone, not by the target that was scraped"

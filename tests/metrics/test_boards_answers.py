@@ -31,6 +31,8 @@ pytestmark = pytest.mark.skipif(PROMTOOL is None, reason="no promtool: apt-get i
 
 TIMES = 310
 """Of five minutes: more than the day that the longest window looks back, and another hour."""
+ALERT = ['alertname="Any"', 'alertstate="firing"', 'severity="warning"']
+"""The labels of the series that Prometheus keeps itself."""
 MATCHED = re.compile(r'(\w+)=~?"([^"$]+)"')
 GOT = re.compile(r'expr: "(.*?)", time: \S+\s+exp:.*?\n?\s*got:(.*)')
 
@@ -105,6 +107,7 @@ def test_every_query_gives_numbers_that_have_the_labels_of_its_legend(
 ) -> None:
     queries = {expanded(text) for text in queries_of(board)}
     series = [each for family in FAMILIES for each in series_of(family)]
+    series.append(one_series("ALERTS", ALERT, f"1x{TIMES}"))
     expect_nothing = [{"expr": text, "eval_time": f"{5 * (TIMES - 10)}m"} for text in queries]
 
     said = run_promtool(tmp_path, series, expect_nothing)

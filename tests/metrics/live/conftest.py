@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from obsplatform.fleet import live as fleet
+from obsplatform.fleet.deliver import deliveries
 from tests.conftest import make_event
 from tests.installation import ROOT
 from tests.installation import running as installation_running
@@ -75,12 +77,13 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
 
 
 def live_before(platform: Platform) -> None:
-    """Let the platform have a past before Prometheus comes: the fleet's, and an hour of yesterday.
+    """Let the platform have a past before Prometheus comes: an hour of yesterday, and every act.
 
     What has happened once before it is there at its first scrape, so that the next step is one.
     """
     platform.manage("shell", "-c", DECIDE)
-    platform.manage("demo", "--events", "0", "--json")
+    for each in deliveries(fleet.live(now=datetime.now(UTC))):
+        platform.post(each.events, needs_governance=each.needs_governance)
     yesterday = [
         make_event(id=str(uuid.uuid4()), occurred_at=now(days=1, minutes=minute))
         for minute in range(-30, 30)

@@ -56,11 +56,14 @@ class Platform:
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def post(self, events: list[dict[str, Any]], *, query: str = "") -> None:
+    def post(
+        self, events: list[dict[str, Any]], *, query: str = "", needs_governance: bool = False
+    ) -> None:
+        key = self.ready["governance_key" if needs_governance else "key"]
         request = urllib.request.Request(
             f"{self.ready['url']}/api/v1/events{query}",
             json.dumps(events).encode(),
-            {"Authorization": f"Bearer {self.ready['key']}", "Content-Type": "application/json"},
+            {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
             assert answer.status == 202, answer.read()

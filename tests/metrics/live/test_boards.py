@@ -33,6 +33,7 @@ INTERVAL = timedelta(minutes=1)
 
 LATER = "nothing feeds this family yet"
 EMPTY: dict[str, str] = {
+    "Alerts that fire": "no rule has held for as long as it must",
     "Overhead: tracing": "the platform makes no spans of its own yet",
 }
 """Panels that show nothing here although something feeds their families, by title, and why."""
