@@ -1,7 +1,9 @@
-"""Read settings from the environment, and from nowhere else.
+"""Read settings from the environment, and from the files that it names.
 
-Every reader names the variable and the way out when a value is wrong, since a wrong value stops
-the start. Used by settings.py alone. What is set is listed in docs/settings.md.
+`NAME_FILE` says which file holds the value of `NAME`, for secrets that a container is given as
+files: what stands in the environment is seen by whoever may inspect the container. Every reader
+names the variable and the way out when a value is wrong, since a wrong value stops the start.
+Used by settings.py alone. What is set is listed in docs/settings.md.
 """
 
 from __future__ import annotations
@@ -19,12 +21,29 @@ from audit.outbound import Network, parse_networks
 
 def text(name: str, default: str = "") -> str:
     """Return the variable's text, or the default when it is unset or empty."""
-    return os.environ.get(name) or default
+    return _said(name) or default
 
 
 def is_set(name: str) -> bool:
     """Return whether the variable says anything, so that it wins over what the admin says."""
-    return bool(os.environ.get(name))
+    return bool(_said(name))
+
+
+def _said(name: str) -> str:
+    """Return what the variable says, or the file that `NAME_FILE` names, without its last newline.
+
+    Raises ImproperlyConfigured when both are set, since nobody could tell which one is meant, and
+    when the file cannot be read.
+    """
+    value, path = os.environ.get(name, ""), os.environ.get(f"{name}_FILE", "")
+    if not path:
+        return value
+    if value:
+        raise ImproperlyConfigured(f"{name} and {name}_FILE are both set; keep one of them")
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"{name}_FILE cannot be read: {error}") from None
 
 
 def integer(name: str, default: int, *, least: int = 0, most: int = 2**31 - 1) -> int:

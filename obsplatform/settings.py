@@ -1,4 +1,4 @@
-"""All settings: the environment only, one line of why each, documented in docs/settings.md.
+"""All settings: the environment alone, one line of why each, documented in docs/settings.md.
 
 Nothing else reads the environment. A wrong value stops the start.
 """
@@ -388,7 +388,7 @@ LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA / "static"
+STATIC_ROOT = env.folder("OBS_STATIC_DIR", DATA / "static")  # an image brings them collected
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
 WHITENOISE_USE_FINDERS = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
