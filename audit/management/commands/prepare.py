@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 
 from audit.auth import key_id_of, make_key
 from audit.erasing import erase_again
@@ -40,7 +40,15 @@ class Command(BaseCommand):
         "What exists is kept. Example: manage.py prepare"
     )
 
-    def handle(self, *_: Any, **__: Any) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take whether to print."""
+        parser.add_argument(
+            "--quiet",
+            action="store_true",
+            help="print nothing, where somebody keeps what is printed; the file has it all",
+        )
+
+    def handle(self, *_: Any, **options: Any) -> None:
         """Make what is missing; secrets live in $OBS_DATA/credentials.json (0600), nowhere else."""
         path = settings.DATA / "credentials.json"
         known = json.loads(path.read_text()) if path.exists() else {}
@@ -55,7 +63,8 @@ class Command(BaseCommand):
         }
         if found != known:
             _write(path, found)
-        self.stdout.write(json.dumps(found))
+        if not options["quiet"]:
+            self.stdout.write(json.dumps(found))
 
 
 def _make_signing_key(ledger: Ledger) -> None:
