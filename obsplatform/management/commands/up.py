@@ -4,7 +4,8 @@ Order: lock, what an earlier run left, Postgres and Valkey, migrate, the web ser
 `prepare` (the administrator and the keys), then the Celery worker, beat, and the loops that append,
 seal and deliver.
 `ready.json` appears once the address answers, and goes when all is stopped.
-The servers: obsplatform.local. Restarts, logs, stopping: obsplatform.supervisor.
+Which processes: obsplatform.process_list. The servers: obsplatform.local. Restarts, logs,
+stopping: obsplatform.supervisor.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from obsplatform import processes
+from obsplatform import process_list, processes
 from obsplatform.local import (
     LOOPBACK,
     POSTGRES_STOPS,
@@ -37,6 +38,7 @@ from obsplatform.local import (
     Valkey,
 )
 from obsplatform.private_file import write_private
+from obsplatform.process_list import Process
 from obsplatform.processes import Stops
 from obsplatform.supervisor import (
     STOPS,
@@ -235,40 +237,29 @@ class Installation:
             name, command, env=self._environment(role), cwd=settings.BASE_DIR
         )
 
-    def _add(self, name: str, *command: str, role: str, stops: Stops = STOPS) -> None:
+    def _add(self, one: Process, *, stops: Stops = STOPS) -> None:
         def launch() -> subprocess.Popen[bytes]:
             return processes.spawn(
-                [sys.executable, *command], env=self._environment(role), cwd=settings.BASE_DIR
+                [sys.executable, *one.command],
+                env=self._environment(one.role),
+                cwd=settings.BASE_DIR,
             )
 
-        self.supervisor.add(name, launch, stops=stops)
+        self.supervisor.add(one.name, launch, stops=stops)
 
     def _start_web(self) -> None:
         self._add(
-            "web",
-            *("-m", "granian", "--interface", "wsgi", "obsplatform.wsgi:application"),
-            *("--host", LOOPBACK, "--port", str(self.port), "--no-ws"),
-            *("--workers", str(settings.WEB_WORKERS)),
-            *("--blocking-threads", str(settings.WEB_THREADS)),
-            *("--respawn-failed-workers", "--respawn-interval", "0.2"),
-            role="web",
+            process_list.web(
+                host=LOOPBACK,
+                port=str(self.port),
+                workers=str(settings.WEB_WORKERS),
+                threads=str(settings.WEB_THREADS),
+            )
         )
 
     def _start_workers(self) -> None:
-        celery = ("-m", "celery", "-A", "obsplatform")
-        # One worker has nobody to gossip or mingle with, and starts a second sooner.
-        self._add(
-            "worker",
-            *(*celery, "worker", "--concurrency", "2", "--without-gossip", "--without-mingle"),
-            role="worker",
-            # Cold: a task cut short rolls back and is found again; to end warm takes it 3 s.
-            stops=((signal.SIGQUIT, 2.8), (signal.SIGKILL, 5.0)),
-        )
-        # No pid file: it would outlive kill -9 and name a pid that is someone else's by then.
-        self._add("beat", *celery, "beat", role="worker")
-        self._add("append", "manage.py", "append_pending", "--follow", role="worker")
-        self._add("seal", "manage.py", "seal", "--follow", role="worker")
-        self._add("deliver", "manage.py", "deliver", "--follow", role="worker")
+        for one in process_list.WORKERS:
+            self._add(one, stops=_STOPS.get(one.name, STOPS))
 
     def _answers(self) -> bool:
         connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=2)
@@ -315,6 +306,10 @@ class Installation:
             self._say(line)
 
 
+_STOPS: dict[str, Stops] = {
+    # Cold: a task cut short rolls back and is found again; to end warm takes it 3 s.
+    process_list.WORKER.name: ((signal.SIGQUIT, 2.8), (signal.SIGKILL, 5.0)),
+}
 _PREPARED = ("user", "password", "ledger", "key", "governance_key")
 _ROLES: dict[str, Any] = {
     "DATABASE_URL": "web",
