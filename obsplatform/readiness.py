@@ -163,10 +163,13 @@ def check_durability() -> Finding:
 
 
 def check_roles() -> Finding:
-    """Each role has its own address, and the one in use here could not forge an entry."""
+    """Tell whether this process has its own role's address, and could not forge an entry.
+
+    A container is given its own address alone, so what other roles have is not asked.
+    """
     problems = []
-    if settings.DATABASE_ROLES_MISSING:
-        problems.append(f"no address of its own for: {', '.join(settings.DATABASE_ROLES_MISSING)}")
+    if not settings.HAS_ADDRESS_OF_ITS_OWN:
+        problems.append(f"no address of its own for: {settings.DATABASE_ROLE}")
     with connection.cursor() as cursor:
         cursor.execute(
             """

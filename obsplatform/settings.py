@@ -96,7 +96,7 @@ DATABASE_URLS = {
     "worker": env.text("DATABASE_WORKER_URL") or _services.get("database_worker_url", ""),
     "owner": env.text("DATABASE_OWNER_URL") or _services.get("database_owner_url", ""),
 }
-DATABASE_ROLES_MISSING = [role for role, url in DATABASE_URLS.items() if not url]  # /ready says so
+HAS_ADDRESS_OF_ITS_OWN = bool(DATABASE_URLS[DATABASE_ROLE])  # else another role's; /ready says so
 _database = env.database(
     DATABASE_URLS[DATABASE_ROLE] or DATABASE_URLS["web"] or "postgresql:///obsplatform",
     variable="DATABASE_URL",

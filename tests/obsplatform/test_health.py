@@ -312,13 +312,13 @@ def test_role_that_could_write_entries_is_degraded() -> None:
 
 @pytest.mark.usefixtures("as_web")
 def test_web_role_passes_and_a_role_without_address_is_named(settings: Settings) -> None:
-    settings.DATABASE_ROLES_MISSING = []
+    settings.HAS_ADDRESS_OF_ITS_OWN = True
     assert readiness.check_roles().status == "ok"
 
-    settings.DATABASE_ROLES_MISSING = ["worker"]
+    settings.HAS_ADDRESS_OF_ITS_OWN = False
 
     assert readiness.check_roles().status == "degraded"
-    assert "worker" in readiness.check_roles().detail
+    assert f"no address of its own for: {settings.DATABASE_ROLE}" in readiness.check_roles().detail
 
 
 @pytest.mark.usefixtures("as_web")
