@@ -47,16 +47,43 @@ def check_queries() -> Finding:
     return Finding(status="ok" if took <= SLOW_PAGE_SECONDS else "degraded", detail=detail)
 
 
+# Who appends: the role of the worker's address, where this process knows it. A web server in a
+# container does not: then its own role, or whichever may append and neither owns the table, as the
+# role of migrations does, nor is a superuser.
 _MAY_WRITE = """
+WITH allowed AS MATERIALIZED (
+    SELECT rolname, oid, rolcanlogin AND NOT rolsuper AS may_log_in,
+        has_table_privilege(oid, 'audit_entry', 'INSERT')
+            AND has_table_privilege(oid, 'audit_head', 'UPDATE')
+            AND has_table_privilege(oid, 'audit_inbox', 'DELETE') AS may_append
+    FROM pg_roles
+), asked AS (
+    SELECT coalesce(
+        nullif(%s, ''),
+        (
+            SELECT rolname::text
+            FROM allowed
+            WHERE may_append
+              AND (
+                  rolname = current_user
+                  OR (
+                      may_log_in
+                      AND oid <> (SELECT relowner FROM pg_class WHERE oid = 'audit_entry'::regclass)
+                  )
+              )
+            ORDER BY rolname <> current_user, rolname
+            LIMIT 1
+        ),
+        current_user::text
+    ) AS name
+)
 SELECT pg_is_in_recovery(),
     current_setting('default_transaction_read_only')::boolean,
     has_table_privilege('audit_inbox', 'INSERT'),
-    appends.rolname,
-    has_table_privilege(appends.oid, 'audit_entry', 'INSERT')
-        AND has_table_privilege(appends.oid, 'audit_head', 'UPDATE')
-        AND has_table_privilege(appends.oid, 'audit_inbox', 'DELETE')
-FROM (SELECT coalesce(nullif(%s, ''), current_user::text) AS name) AS asked
-LEFT JOIN pg_roles AS appends ON appends.rolname = asked.name
+    allowed.rolname,
+    allowed.may_append
+FROM asked
+LEFT JOIN allowed ON allowed.rolname = asked.name
 """
 _READ_ONLY = """
 SELECT name

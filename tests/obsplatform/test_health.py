@@ -27,6 +27,7 @@ from audit.receive import Incoming, receive
 from obsplatform import env, readiness, system_checks
 from obsplatform.health import shared_status
 from obsplatform.pulse import NoPulse, Pulse, ask, pulse
+from obsplatform.store_checks import check_store
 from tests.conftest import EVENTS, chain, make_event
 
 STRANGER: dict[str, Any] = {"REMOTE_ADDR": "203.0.113.9"}
@@ -319,6 +320,18 @@ def test_web_role_passes_and_a_role_without_address_is_named(settings: Settings)
 
     assert readiness.check_roles().status == "degraded"
     assert f"no address of its own for: {settings.DATABASE_ROLE}" in readiness.check_roles().detail
+
+
+@pytest.mark.usefixtures("as_web")
+def test_a_web_process_that_knows_its_own_address_alone_still_sees_who_appends(
+    settings: Settings,
+) -> None:
+    settings.DATABASE_URLS = settings.DATABASE_URLS | {"worker": "", "owner": ""}
+
+    finding = check_store()
+
+    assert finding.status != "critical"
+    assert "may not append" not in finding.detail
 
 
 @pytest.mark.usefixtures("as_web")
