@@ -4,6 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest
 RUNS := build/tests
+COMPILE := $(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 export OBS_DATA ?= $(CURDIR)/var
 # Where compiled modules are not kept, each of the many processes compiles ours anew when it starts.
 export PYTHONDONTWRITEBYTECODE :=
@@ -59,5 +60,5 @@ boards: $(VENV)/made ## write the dashboards and docs/dashboards.md from metrics
 schema: $(VENV)/made ## write docs/report-schema.json from the code
 	@$(RUN) manage.py reportschema --out docs/report-schema.json
 
-lock: $(VENV)/made ## resolve pyproject.toml into requirements.lock again
-	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra local --extra dev pyproject.toml -o requirements.lock
+lock: $(VENV)/made ## resolve the dependencies again: of everything, of the image, of its build
+	@$(COMPILE) --python-version 3.11 --extra local --extra dev pyproject.toml -o requirements.lock && $(COMPILE) --python-version 3.11 --constraint requirements.lock pyproject.toml -o requirements-runtime.lock && $(COMPILE) --python-version 3.12 --group image -o docker/requirements-build.lock
