@@ -17,6 +17,7 @@ def tool_invoked(fold: Folding) -> None:
     said = fold.block("tool")
     tool = fold.label("tool", said.get("name"))
     fold.count(agents.TOOL_CALLS, (tool, fold.status, fold.environment))
+    fold.work(f"tool {tool}")
     fold.took(agents.TOOL_SECONDS, (tool,))
     fold.observe(agents.TOOL_RESULT_BYTES, (tool,), said.get("result_bytes"))
     if fold.status == "error":
@@ -43,6 +44,7 @@ def _tokens(fold: Folding, pair: tuple[str, str]) -> Mapping[str, int]:
         if number is not None:
             tokens[kind] = number
             fold.count(agents.LLM_TOKENS, (*pair, kind), number)
+            fold.work("tokens", number)
     return tokens
 
 
@@ -58,6 +60,7 @@ def _cost(fold: Folding, pair: tuple[str, str], tokens: Mapping[str, int]) -> No
     if nano is not None:
         fold.count(agents.LLM_COST, (*pair, fold.environment), nano)
         fold.spend(nano, provider=pair[0], model=pair[1])
+        fold.work("nano", nano)
 
 
 def remembered(fold: Folding) -> None:

@@ -19,11 +19,12 @@ from metrics.family import Family
 from metrics.increments import Cell, Exemplar, Gauge, Increments, gathered
 from metrics.known import Known
 from metrics.labels import ALL, OTHER, Key, Names
-from metrics.seen import Presence, who
+from metrics.seen import PLATFORM, Presence, who
 from metrics.states import GAUGES, HOUR_US, FoldState, Open, fingerprint
 
 MINUTE_US: Final = 60_000_000
 DAY_MINUTES: Final = 1_440
+QUARTER_MINUTES: Final = 15
 
 EDGES: Final = {
     family.name: tuple(round(edge * family.scale) for edge in family.edges) for family in FAMILIES
@@ -200,6 +201,16 @@ class Folding:
         key = (self.minute // DAY_MINUTES, agent, provider, model)
         self._made.spend[key] = self._made.spend.get(key, 0) + nano
 
+    def work(self, what: str, number: int = 1) -> None:
+        """Remember how much of something the agent did, by its own label as in `spend`.
+
+        What an agent nobody registered does is `_other`'s; the platform's own acts are no work.
+        """
+        if self.agent_id != PLATFORM:
+            agent = self.state.agents.get(self.agent_id, OTHER)
+            key = (self.minute // QUARTER_MINUTES, agent, what)
+            self._made.work[key] = self._made.work.get(key, 0) + number
+
     def whole(
         self, family: Family, value: object, *, per_unit: int = 1, is_signed: bool = False
     ) -> int | None:
@@ -251,6 +262,7 @@ class Folding:
         made.exemplars = self._made.exemplars
         made.gauges = self._made.gauges
         made.spend = self._made.spend
+        made.work = self._made.work
         made.present = self._presence.fingerprints()
         made.entries = self._made.entries
         return made

@@ -74,6 +74,9 @@ class Increments:
     gauges: dict[Key, Gauge] = field(default_factory=dict)
     spend: dict[tuple[int, str, str, str], int] = field(default_factory=dict)
     """Nano-dollars by UTC day (since 1970), agent, provider and model, for budgets; late too."""
+    work: dict[tuple[int, str, str], int] = field(default_factory=dict)
+    """What agents did, by quarter of an hour (since 1970), agent and what: `calls`, `errors`,
+    `denied`, `data`, `tokens`, `nano` (dollars), and `tool …` for each tool; late too."""
     present: Present = field(default_factory=dict)
     """Who was there."""
     entries: int = 0
@@ -87,6 +90,8 @@ class Increments:
         self.gauges |= later.gauges
         for key, nano in later.spend.items():
             self.spend[key] = self.spend.get(key, 0) + nano
+        for did, number in later.work.items():
+            self.work[did] = self.work.get(did, 0) + number
         for who, at_us in later.present.items():
             self.present[who] = max(at_us, self.present.get(who, 0))
         self.entries += later.entries

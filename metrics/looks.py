@@ -25,7 +25,7 @@ import msgspec
 from metrics import agent_families as agents
 from metrics import platform_families
 from metrics.family import TOKEN_TYPES
-from metrics.folding import DAY_MINUTES, MINUTE_US, Folding
+from metrics.folding import DAY_MINUTES, MINUTE_US, QUARTER_MINUTES, Folding
 from metrics.increments import Cell, Exemplar, Increments
 from metrics.known import Known
 from metrics.labels import OTHER, Key, Names
@@ -177,6 +177,7 @@ class _Following(Folding):
     def _add_at_once(self, plan: Plan, row: _Row) -> None:
         """Add an entry where its plan says: a name may be learned of it, or a number refused."""
         self.count_usual(plan.counts)
+        self._work(plan, 1)
         if plan.guards:
             self._add_guards(plan, {self.received_us // MINUTE_US: 1})
         overflows: list[str] = []
@@ -225,8 +226,24 @@ class _Following(Folding):
                 tokens[TOKEN_TYPES[place - TOKENS]] = whole
             key = self._series_of(one, overflows)
             self._cell.counts[key] = self._cell.counts.get(key, 0) + whole
+            self._work_of(plan, one, whole)
             if place in (COST, PRICE):
                 self._spend(plan, whole)
+
+    def _work(self, plan: Plan, number: int) -> None:
+        """Add what the agent of a plan does one of, for so many entries."""
+        if plan.worker is not None:
+            work, quarter = self._made.work, self.minute // QUARTER_MINUTES
+            for what in plan.works:
+                key = (quarter, plan.worker, what)
+                work[key] = work.get(key, 0) + number
+
+    def _work_of(self, plan: Plan, one: Added, whole: int) -> None:
+        """Add a number that an entry says to the work of the agent of its plan."""
+        if plan.worker is not None:
+            what = "tokens" if one.place >= TOKENS else "nano"
+            key = (self.minute // QUARTER_MINUTES, plan.worker, what)
+            self._made.work[key] = self._made.work.get(key, 0) + whole
 
     def _spend(self, plan: Plan, nano: int) -> None:
         if plan.spends is not None:
@@ -263,6 +280,7 @@ class _Following(Folding):
         self._made.entries += number
         for key in plan.counts:
             cell.counts[key] = cell.counts.get(key, 0) + number
+        self._work(plan, number)
         columns = list(zip(*rows, strict=True))
         if plan.guards:
             received = map(add, columns[_OCCURRED], columns[LAG])
@@ -274,6 +292,7 @@ class _Following(Folding):
             scale = each.family.scale
             whole = sum([round(value * scale) for value in columns[each.place]])
             cell.counts[each.key] = cell.counts.get(each.key, 0) + whole
+            self._work_of(plan, each, whole)
             if each.place == COST:
                 self._spend(plan, whole)
 

@@ -210,11 +210,13 @@ class Anomaly(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     detector = models.TextField()
+    measure = models.TextField()
     family = models.TextField()
     labels = models.TextField()
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     found_at = models.DateTimeField(default=timezone.now)
+    severity = models.TextField()
     score = models.FloatField()
     seen = models.FloatField(null=True)
     expected = models.FloatField(null=True)
@@ -232,7 +234,7 @@ class Anomaly(models.Model):
 
     def __str__(self) -> str:
         """Return what it is of."""
-        return f"{self.family} {self.labels}".strip()
+        return f"{self.measure} {self.labels}".strip()
 
 
 class Remedy(models.Model):

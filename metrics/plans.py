@@ -17,6 +17,7 @@ from metrics.folding import EDGES, Folding, Seen
 from metrics.known import Known
 from metrics.labels import OTHER, Key, Names
 from metrics.rules import RULES, every
+from metrics.seen import PLATFORM
 from metrics.states import FoldState
 
 LAG, DURATION, RESULT, COST, PRICE = range(5)
@@ -67,7 +68,10 @@ class Added(msgspec.Struct, gc=False):
 class Plan:
     """What each entry of a look adds."""
 
-    __slots__ = ("added", "counts", "guards", "model", "observed", "overflows", "settled", "spends")
+    __slots__ = (
+        "added", "counts", "guards", "model", "observed", "overflows", "settled", "spends",
+        "worker", "works",
+    )  # fmt: skip
 
     def __init__(self, model: Mapping[str, Any]) -> None:
         self.model = model
@@ -82,7 +86,10 @@ class Plan:
         """Lists and families that have no place for an entry of this look."""
         self.spends: tuple[str, str, str] | None = None
         """Agent by its own label, provider and model that are paid."""
-
+        self.worker: str | None = None
+        """The agent by its own label, whose work it is; None: the platform's."""
+        self.works: list[str] = []
+        """What the agent does one of; numbers of its work follow those that are added."""
         self.settled = False
         """Whether each number has a series of its own, so that no name is to be learned."""
 
@@ -144,6 +151,10 @@ class _Drafting(Folding):
     def spend(self, nano: int, *, provider: str, model: str) -> None:
         self.plan.spends = (self.state.agents.get(self.agent_id, OTHER), provider, model)
 
+    def work(self, what: str, number: int = 1) -> None:
+        if not isinstance(number, Blank):
+            self.plan.works.append(what)
+
     def guard(self, family: Family, labels: tuple[str, ...], number: int = 1) -> None:
         self.plan.guards.append(self.names.combine(family, labels))
 
@@ -158,6 +169,8 @@ def draft(
     drafting = _Drafting(state, names=names, known=known)
     drafting.look_at(msgspec.structs.replace(seen, event=_blank_event(seen.event, numbers)))
     drafting.plan.model = drafting.block("model")
+    if drafting.agent_id != PLATFORM:
+        drafting.plan.worker = state.agents.get(drafting.agent_id, OTHER)
     every(drafting)
     rule = RULES.get(drafting.event["action"])
     if rule is not None:

@@ -26,6 +26,7 @@ from django.utils import timezone
 
 from audit import measures
 from metrics.fold import FoldState, Increments, Names
+from metrics.folding import QUARTER_MINUTES
 from metrics.increments import Cell
 from metrics.knowing import known
 from metrics.labels import AgentLabel, Key
@@ -92,6 +93,12 @@ SELECT %s, n.*
 FROM unnest(%s::date[], %s::text[], %s::text[], %s::text[], %s::numeric[]) AS n
 ON CONFLICT (ledger_id, day, agent, provider, model) DO UPDATE SET nano = s.nano + excluded.nano
 """
+_ADD_WORK = """
+INSERT INTO metrics_agentwork AS w (ledger_id, quarter, agent, what, n)
+SELECT %s, n.*
+FROM unnest(%s::timestamptz[], %s::text[], %s::text[], %s::numeric[]) AS n
+ON CONFLICT (ledger_id, quarter, agent, what) DO UPDATE SET n = w.n + excluded.n
+"""
 # What is too old to be counted is not written either: a rebuild reads years.
 _SEE = """
 INSERT INTO metrics_seen AS s (ledger_id, sort, id, at)
@@ -122,6 +129,7 @@ class Rollups:
         "metrics_exemplar",
         "metrics_gauge",
         "metrics_spend",
+        "metrics_agentwork",
         "metrics_seen",
         "metrics_state",
     )
@@ -185,6 +193,8 @@ class Rollups:
             cursor.execute(_SET_GAUGES, (ledger_id, *_gauges(added)))
         if added.spend:
             cursor.execute(_ADD_SPEND, (ledger_id, *_spend(added)))
+        if work := _work(added, oldest_day(timezone.now().date())):
+            cursor.execute(_ADD_WORK, (ledger_id, *work))
 
     def _kept_minutes(
         self, cursor: psycopg.Cursor[Any], minutes: Mapping[int, Cell]
@@ -269,6 +279,20 @@ def _spend(added: Increments) -> tuple[list[Any], ...]:
         [model for (_, _, _, model), _ in ordered],
         [nano for _, nano in ordered],
     )
+
+
+def _work(added: Increments, first: date) -> tuple[list[Any], ...] | None:
+    """Return the columns of what agents did on days that policy keeps; None when nothing is."""
+    quarters = {
+        number: _EPOCH + timedelta(minutes=number * QUARTER_MINUTES)
+        for number in {quarter for quarter, _, _ in added.work}
+    }
+    kept = sorted(
+        (quarters[quarter], agent, what, number)
+        for (quarter, agent, what), number in added.work.items()
+        if quarters[quarter].date() >= first
+    )
+    return tuple(map(list, zip(*kept, strict=True))) if kept else None
 
 
 def _present(there: Present) -> tuple[Any, ...]:

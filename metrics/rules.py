@@ -36,6 +36,8 @@ def every(fold: Folding) -> None:
     ledger = fold.ledger
     looks = (category, action, fold.status, fold.environment, fold.agent, ledger, is_platform)
     fold.count_usual(fold.usual.get(looks) or _usual(fold, looks))
+    for what in _WORK.get((fold.status, category)) or _work(fold.status, category):
+        fold.work(what)
     if event.get("severity") == "critical" or fold.block("tool").get("risk") in CRITICAL_TOOLS:
         fold.count(agents.CRITICAL_ACTIONS, (fold.label("action", action),))
     ledger = fold.label("ledger", ledger)
@@ -43,6 +45,19 @@ def every(fold: Folding) -> None:
         fold.guard(ledgers.EVENTS_BACKFILLED, (category, ledger))
     else:
         fold.observe(ledgers.INGEST_LAG, ("delivered", ledger), fold.lag(), per_unit=1_000_000)
+
+
+_WORK: Final[dict[tuple[str, str], tuple[str, ...]]] = {}
+
+
+def _work(status: str, category: str) -> tuple[str, ...]:
+    """Return what an act is to whoever compares agents' quarters of an hour; statuses are few."""
+    found = ["calls"]
+    if status in {"error", "denied"}:
+        found.append("errors" if status == "error" else "denied")
+    if category == "data_access":
+        found.append("data")
+    return _WORK.setdefault((status, category), tuple(found))
 
 
 def _usual(fold: Folding, looks: tuple[Any, ...]) -> tuple[Key, ...]:

@@ -22,6 +22,11 @@ FLUSH_KEPT_DAYS: Final = 2
 
 _MAKE = "SELECT metrics_make_days(%s::date, %s::date)"
 _DROP = "SELECT metrics_drop_days(%s::date)"
+_FORGET_WORK = """
+DELETE FROM metrics_agentwork
+WHERE quarter < %s::date
+RETURNING 1
+"""
 _FORGET_FLUSHES = """
 DELETE FROM metrics_flush
 WHERE at < clock_timestamp() - make_interval(days => %s)
@@ -36,6 +41,7 @@ def keep_days(today: date) -> None:
     """
     ((made,),) = rows(_MAKE, (today - timedelta(days=1), today + timedelta(days=DAYS_AHEAD)))
     ((dropped,),) = rows(_DROP, (oldest_day(today),))
+    rows(_FORGET_WORK, (oldest_day(today),))
     forgotten = rows(_FORGET_FLUSHES, (FLUSH_KEPT_DAYS,))
     if made or dropped or forgotten:
         log.info("metrics.days", made=made, dropped=dropped, flushes=len(forgotten))

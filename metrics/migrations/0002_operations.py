@@ -137,11 +137,13 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 ("detector", models.TextField()),
+                ("measure", models.TextField()),
                 ("family", models.TextField()),
                 ("labels", models.TextField()),
                 ("started_at", models.DateTimeField()),
                 ("ended_at", models.DateTimeField(null=True)),
                 ("found_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("severity", models.TextField()),
                 ("score", models.FloatField()),
                 ("seen", models.FloatField(null=True)),
                 ("expected", models.FloatField(null=True)),

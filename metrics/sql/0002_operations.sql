@@ -69,6 +69,18 @@ BEGIN
 END
 $$;
 
+-- --- What agents did, by the quarter of an hour -----------------------------------------------------
+
+-- Of the projection (0001), by the agent's own label: what is looked at together to find the unusual.
+CREATE TABLE metrics_agentwork (
+    ledger_id integer NOT NULL REFERENCES audit_ledger,
+    quarter timestamptz NOT NULL,
+    agent text COLLATE "C" NOT NULL,
+    what text COLLATE "C" NOT NULL,  -- calls, errors, denied, data, tokens, nano, or `tool` and its label
+    n numeric NOT NULL,
+    PRIMARY KEY (ledger_id, quarter, agent, what)
+) WITH (fillfactor = 70);
+
 -- --- Alerts ---------------------------------------------------------------------------------------
 
 -- Rules that people have made, and those of ours that they have changed: a row stands in the place of
@@ -171,11 +183,13 @@ CREATE INDEX metrics_notification_waiting ON metrics_notification (due_at) WHERE
 CREATE TABLE metrics_anomaly (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     detector text NOT NULL CONSTRAINT metrics_anomaly_detector CHECK (detector IN ('seasonal', 'together', 'trend')),
+    measure text COLLATE "C" NOT NULL,  -- what is watched of the family: metrics/anomalies/watched.py
     family text COLLATE "C" NOT NULL,  -- empty where several speak together
     labels text COLLATE "C" NOT NULL,
     started_at timestamptz NOT NULL,
     ended_at timestamptz,  -- when it was as usual again
     found_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    severity text NOT NULL CONSTRAINT metrics_anomaly_severity CHECK (severity IN ('low', 'medium', 'high', 'critical')),
     score double precision NOT NULL,
     seen double precision,
     expected double precision,
@@ -184,9 +198,11 @@ CREATE TABLE metrics_anomaly (
     judged_by text NOT NULL DEFAULT '',
     is_real boolean,  -- what whoever judged said
     reason text NOT NULL DEFAULT '',
-    CONSTRAINT metrics_anomaly_once UNIQUE (detector, family, labels, started_at),
+    CONSTRAINT metrics_anomaly_once UNIQUE (detector, measure, labels, started_at),
     CONSTRAINT metrics_anomaly_judged CHECK ((judged_at IS NULL) = (judged_by = '') AND (judged_at IS NULL) = (is_real IS NULL))
 );
+
+CREATE INDEX metrics_anomaly_open ON metrics_anomaly (id) WHERE ended_at IS NULL;
 
 -- What the platform would do, and does when a person has said yes.
 CREATE TABLE metrics_remedy (
@@ -202,6 +218,7 @@ CREATE TABLE metrics_remedy (
     is_approved boolean,
     done_at timestamptz,
     outcome text NOT NULL DEFAULT '',
+    CONSTRAINT metrics_remedy_once UNIQUE (anomaly_id, act, target),
     CONSTRAINT metrics_remedy_decided CHECK ((decided_at IS NULL) = (decided_by = '') AND (decided_at IS NULL) = (is_approved IS NULL)),
     CONSTRAINT metrics_remedy_done CHECK (done_at IS NULL OR is_approved)
 );
@@ -225,7 +242,7 @@ DECLARE
     a_table text;
 BEGIN
     -- Default privileges open every new table to the running roles; close ours first.
-    FOREACH a_table IN ARRAY ARRAY['gaugeminute', 'alertrule', 'alert', 'incident', 'incidentact', 'receiver', 'notification', 'anomaly',
+    FOREACH a_table IN ARRAY ARRAY['gaugeminute', 'agentwork', 'alertrule', 'alert', 'incident', 'incidentact', 'receiver', 'notification', 'anomaly',
             'remedy', 'objective'] LOOP
         FOR a_role IN SELECT rolname FROM pg_roles WHERE rolname IN ('obs_web', 'obs_worker', 'obs_read') LOOP
             EXECUTE format('REVOKE ALL ON %I FROM %I', 'metrics_' || a_table, a_role);
@@ -245,9 +262,9 @@ BEGIN
         REVOKE ALL ON FUNCTION metrics_make_days(date, date), metrics_drop_days(date) FROM obs_web;
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'obs_worker') THEN
-        GRANT INSERT, UPDATE, DELETE ON metrics_gaugeminute, metrics_alert TO obs_worker;
+        GRANT INSERT, UPDATE, DELETE ON metrics_gaugeminute, metrics_agentwork, metrics_alert TO obs_worker;
         GRANT UPDATE (due_at, tries, sent_at, given_up_at, error) ON metrics_notification TO obs_worker;
-        GRANT INSERT, UPDATE (ended_at, score, seen, expected, evidence) ON metrics_anomaly TO obs_worker;
+        GRANT INSERT, UPDATE (ended_at, severity, score, seen, expected, evidence) ON metrics_anomaly TO obs_worker;
         GRANT INSERT, UPDATE (done_at, outcome) ON metrics_remedy TO obs_worker;
     END IF;
 END

@@ -1,7 +1,7 @@
 -- Forget alerts and incidents; what entries say of them stays. The functions keep the days of the
 -- tables that are left.
 DROP TABLE metrics_objective, metrics_remedy, metrics_anomaly, metrics_notification, metrics_receiver, metrics_incidentact,
-    metrics_incident, metrics_alert, metrics_alertrule;
+    metrics_incident, metrics_alert, metrics_alertrule, metrics_agentwork;
 DO $$
 DECLARE
     made text;

@@ -794,6 +794,11 @@ RIGHTS: dict[str, dict[str, str]] = {
         "worker": "SELECT",
         "read": "SELECT",
     },
+    "metrics_agentwork": {
+        "web": "SELECT",
+        "worker": "DELETE INSERT SELECT UPDATE",
+        "read": "SELECT",
+    },
     "metrics_gaugeminute": {
         "web": "SELECT",
         "worker": "DELETE INSERT SELECT UPDATE",
@@ -836,7 +841,7 @@ RIGHTS: dict[str, dict[str, str]] = {
     "metrics_anomaly": {
         "web": "SELECT is_real:UPDATE judged_at:UPDATE judged_by:UPDATE reason:UPDATE",
         "worker": "INSERT SELECT ended_at:UPDATE evidence:UPDATE expected:UPDATE score:UPDATE "
-        "seen:UPDATE",
+        "seen:UPDATE severity:UPDATE",
         "read": "SELECT",
     },
     "metrics_remedy": {

@@ -161,6 +161,25 @@ def test_late_entries_give_no_exemplar_and_set_no_gauge_but_count_for_budgets() 
     assert made.spend == {(NOON // MINUTE // 1440, "_other", "openai", "a"): 2 * 10**9}
 
 
+def test_what_an_agent_did_is_told_by_the_quarter_of_an_hour_of_the_act() -> None:
+    made = folded_of(
+        seen("llm.call", is_backfill=True, model={"provider": "openai", "name": "a"},
+             usage={"input_tokens": 30, "output_tokens": 12, "cost_usd": 2}),
+        seen("tool.invoke", outcome="failure", tool={"name": "search"}),
+        seen("data.read", outcome="denied"),
+        seen("data.read", agent="platform"),
+    )  # fmt: skip
+
+    quarter = NOON // MINUTE // 15
+    assert made.work == {
+        (quarter, "_other", what): number
+        for what, number in {
+            "calls": 3, "errors": 1, "denied": 1, "data": 1, "tokens": 42, "nano": 2 * 10**9,
+            "tool search": 1,
+        }.items()
+    }  # fmt: skip
+
+
 def test_a_clock_that_runs_ahead_counts_at_the_minute_of_receipt() -> None:
     made = folded_of(seen("file.read", at=NOON + 90 * HOUR, received=NOON))
 
