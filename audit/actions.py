@@ -45,7 +45,7 @@ _BY_CATEGORY: Mapping[str, str] = {
         identity.account_created identity.account_enabled identity.account_disabled
         identity.account_deleted identity.role_granted identity.role_revoked
         identity.permission_granted identity.offboarded credential.issued credential.rotated
-        credential.revoked
+        credential.revoked credential.paused credential.resumed
     """,
     "memory": """
         memory.write memory.read memory.search memory.delete memory.nothing_found memory.export
@@ -89,6 +89,7 @@ _BY_CATEGORY: Mapping[str, str] = {
         audit.nil_return_signed audit.scope_decided audit.finding_opened audit.finding_closed
         audit.sample_drawn audit.report_delivered audit.report_downloaded audit.event_quarantined
         audit.quarantine_resolved audit.id_conflict audit.key_announced audit.ledger_succeeded
+        audit.anomaly_judged audit.remedy_decided
     """,
 }
 

@@ -1,8 +1,9 @@
-"""API keys: make them, revoke them, recognise them. The only module that sees a secret.
+"""API keys: make, pause, resume, revoke and recognise them. The only module that sees a secret.
 
 A key reads `obs_live_<8 id>_<43 secret>_<6 checksum>`. The checksum refuses a mistyped or made-up
 key without a query. What is stored is an HMAC under a pepper outside the database. Each process
-remembers a key for two seconds, so a revoked one is refused within that time everywhere.
+remembers a key for two seconds, so one that is revoked or paused is refused within that time
+everywhere.
 """
 
 from __future__ import annotations
@@ -145,13 +146,48 @@ def revoke_key(key: AgentKey, *, by: str) -> None:
         _remembered.pop(key.key_id, None)
 
 
-def _tell(key: AgentKey, action: str, *, by: str, details: dict[str, object]) -> None:
+def pause_key(key: AgentKey, *, by: str, reason: str) -> bool:
+    """Refuse the key until somebody resumes it, everywhere within two seconds.
+
+    False, and nothing is changed, when it is paused or revoked already.
+    """
+    return _change_pause(key, "credential.paused", by=by, reason=reason)
+
+
+def resume_key(key: AgentKey, *, by: str, reason: str) -> bool:
+    """Let a paused key in again, everywhere within two seconds.
+
+    False, and nothing is changed, when it is not paused, or revoked.
+    """
+    return _change_pause(key, "credential.resumed", by=by, reason=reason)
+
+
+def _change_pause(key: AgentKey, action: str, *, by: str, reason: str) -> bool:
+    is_pause = action == "credential.paused"
+    with transaction.atomic():
+        changed = AgentKey.objects.filter(
+            key_id=key.key_id, revoked_at=None, paused_at__isnull=is_pause
+        ).update(paused_at=timezone.now() if is_pause else None, paused_by=by if is_pause else "")
+        if changed != 1:
+            return False  # somebody else was first, and left the entry
+        _tell(key, action, by=by, details={"name": key.name}, reason=reason)
+    key.refresh_from_db()
+    with _lock:
+        _remembered.pop(key.key_id, None)
+    return True
+
+
+def _tell(
+    key: AgentKey, action: str, *, by: str, details: dict[str, object], reason: str = ""
+) -> None:
+    said = {"reason": reason} if reason else {}
     receive.receive_own(
         key.ledger,
         action,
         by=by,
         target={"type": "api_key", "id": key.key_id},
         details=details,
+        **said,
     )
 
 
@@ -172,7 +208,8 @@ def forget_keys() -> None:
 def authenticate(request: HttpRequest) -> KeyGrant:
     """Return what the request's bearer key may do.
 
-    Raises AuthRefused (401) when there is none, or it is malformed, unknown, expired or revoked.
+    Raises AuthRefused (401) when there is none, or it is malformed, unknown, expired, paused or
+    revoked.
     Only the Authorization header counts; cookies are never looked at.
     """
     try:
@@ -237,6 +274,12 @@ def _look_up(key_id: str, now: float) -> tuple[float, bytes, KeyGrant]:
         raise AuthRefused(status=401, code="key-unknown", message="This API key is not known here.")
     if key.revoked_at is not None:
         raise AuthRefused(status=401, code="key-revoked", message="This API key was revoked.")
+    if key.paused_at is not None:
+        raise AuthRefused(
+            status=401,
+            code="key-paused",
+            message="This API key is paused; who runs this installation can resume it.",
+        )
     grant = KeyGrant(
         key_id=key.key_id,
         ledger_id=key.ledger_id,

@@ -220,7 +220,7 @@ class AgentKeyQuerySet(models.QuerySet["AgentKey"]):
     def live(self) -> Self:
         """Return the keys that are accepted now."""
         unexpired = models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now())
-        return self.filter(unexpired, revoked_at=None)
+        return self.filter(unexpired, revoked_at=None, paused_at=None)
 
 
 class AgentKey(models.Model):
@@ -238,6 +238,8 @@ class AgentKey(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True)
     revoked_by = models.TextField(default="")
+    paused_at = models.DateTimeField(null=True)
+    paused_by = models.TextField(default="")
     last_used_at = models.DateTimeField(null=True)
 
     objects = AgentKeyQuerySet.as_manager()
@@ -253,12 +255,12 @@ class AgentKey(models.Model):
         return f"{self.name} ({self.key_id})"
 
     def state(self) -> str:
-        """Return `live`, `expired` or `revoked`."""
+        """Return `live`, `paused`, `expired` or `revoked`."""
         if self.revoked_at is not None:
             return "revoked"
         if self.expires_at is not None and self.expires_at <= timezone.now():
             return "expired"
-        return "live"
+        return "live" if self.paused_at is None else "paused"
 
 
 class KeyUsage(models.Model):

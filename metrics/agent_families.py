@@ -240,7 +240,8 @@ SECURITY_EVENTS: Final = family(
     "auth.break_glass auth.token_issued identity.account_created identity.account_enabled "
     "identity.account_disabled identity.account_deleted identity.role_granted "
     "identity.role_revoked identity.permission_granted identity.offboarded credential.issued "
-    "credential.rotated credential.revoked guardrail.triggered guardrail.disabled alert.raised",
+    "credential.rotated credential.revoked credential.paused credential.resumed "
+    "guardrail.triggered guardrail.disabled alert.raised",
 )  # fmt: skip
 DATA_ACCESS: Final = family(
     "counter", 42, "obs_data_access_total", "operation lawful_basis", cap=28,

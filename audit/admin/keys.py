@@ -1,13 +1,13 @@
-"""The pages of API keys: the list, making one, and revoking one.
+"""The pages of API keys: the list, making one, pausing and resuming one, and revoking one.
 
-Keys are made and revoked through audit.auth, which leaves an entry each time.
+Keys are made, paused, resumed and revoked through audit.auth, which leaves an entry each time.
 """
 
 from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.contrib import admin, messages
@@ -25,10 +25,13 @@ from audit.admin.curl import curl_line
 from audit.keyform import KeyForm
 from audit.models import AgentKey, KeyUsage, Ledger
 
+_MOST_REASON: Final = 500
+"""Characters of a reason, as in events."""
+
 
 @admin.register(AgentKey)
 class AgentKeyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
-    """The list of keys, making one, and revoking one. A key is never changed or deleted."""
+    """The list of keys and what is done with one. A key is never deleted."""
 
     actions = None
 
@@ -37,7 +40,7 @@ class AgentKeyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        """Name the four pages; there are no others."""
+        """Name the pages; there are no others."""
         view = self.admin_site.admin_view
         return [
             path("", view(require_safe(self.list_page)), name="audit_agentkey_changelist"),
@@ -48,6 +51,7 @@ class AgentKeyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
                 name="audit_agentkey_change",
             ),
             path("<str:key_id>/revoke/", view(self.revoke_page), name="audit_agentkey_revoke"),
+            path("<str:key_id>/pause/", view(self.pause_page), name="audit_agentkey_pause"),
         ]
 
     def frame(self, request: HttpRequest, *, title: str, **more: Any) -> dict[str, Any]:
@@ -108,6 +112,41 @@ class AgentKeyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
         )
         return TemplateResponse(request, "audit/key_revoke.html", context)
 
+    def pause_page(self, request: HttpRequest, key_id: str) -> HttpResponse:
+        """Ask for the reason, then pause a key that is let in, or resume one that is paused."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        key = _key(key_id)
+        error = ""
+        if request.method == "POST":
+            reason = request.POST.get("reason", "").strip()
+            error = _wrong_reason(reason)
+            if not error:
+                self._pause(request, key, reason)
+                return HttpResponseRedirect(
+                    reverse("admin:audit_agentkey_change", args=[key.key_id])
+                )
+        context = self.frame(
+            request,
+            title="Resume API key" if key.paused_at else "Pause API key",
+            key=key,
+            object=key,
+            today=_events_today(key),
+            error=error,
+        )
+        status = 400 if error else 200
+        return TemplateResponse(request, "audit/key_pause.html", context, status=status)
+
+    def _pause(self, request: HttpRequest, key: AgentKey, reason: str) -> None:
+        """Do what the form said that was sent; a key that changed meanwhile stays as it is."""
+        is_pause = request.POST.get("act") == "pause"
+        change = auth.pause_key if is_pause else auth.resume_key
+        if change(key, by=request.user.get_username(), reason=reason):
+            word = "paused" if is_pause else "resumed"
+            messages.success(request, f"Key {key.key_id} is {word}; this is an entry.")
+        else:
+            messages.warning(request, "Nothing was changed: somebody else was first.")
+
     def _form_page(self, request: HttpRequest, form: KeyForm) -> HttpResponse:
         once = secrets.token_urlsafe(16)
         request.session["key_form"] = once
@@ -136,6 +175,14 @@ def _key(key_id: str) -> AgentKey:
     if key is None:
         raise Http404("no API key has this id")
     return key
+
+
+def _wrong_reason(reason: str) -> str:
+    if not reason:
+        return "is needed; the entry carries it"
+    if len(reason) > _MOST_REASON:
+        return f"has at most {_MOST_REASON} characters"
+    return "holds a character that no entry can hold" if "\0" in reason else ""
 
 
 def _default_ledger() -> Ledger | None:

@@ -104,6 +104,7 @@ EXPECTED: dict[str, tuple[str, str, str, str, str]] = {
     "audit_agentkey_change": ("302 302", "403 405", "403 405", "200 405", "200 405"),
     "audit_agentkey_changelist": ("302 302", "403 405", "403 405", "200 405", "200 405"),
     "audit_agentkey_revoke": ("302 302", "403 403", "403 403", "200 302", "200 302"),
+    "audit_agentkey_pause": ("302 302", "403 403", "403 403", "200 400", "200 400"),
     "audit_agent_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_agent_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "audit_destination_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
@@ -737,6 +738,30 @@ def test_making_and_revoking_a_key_are_entries(administrator: Client, ledger: Le
     assert key.state() == "revoked"
     assert [one.action for one in entries(ledger)] == ["credential.issued", "credential.revoked"]
     assert "revoked" in get(administrator, KEYS)
+
+
+def test_a_key_is_paused_with_a_reason_and_resumed_with_one(
+    administrator: Client, ledger: Ledger
+) -> None:
+    send_key_form(administrator, ledger)
+    key = AgentKey.objects.get(ledger=ledger)
+    address = f"{KEYS}{key.key_id}/pause/"
+
+    without = administrator.post(address, {"act": "pause", "reason": " "})
+    administrator.post(address, {"act": "pause", "reason": "It spends at night"})
+    administrator.post(address, {"act": "pause", "reason": "Sent twice"})
+    key.refresh_from_db()
+    state, asked = key.state(), get(administrator, address)
+    administrator.post(address, {"act": "resume", "reason": "It was the migration"})
+
+    append_pending(ledger.id)
+    key.refresh_from_db()
+    assert "is needed" in without.content.decode()
+    assert (state, key.state()) == ("paused", "live")
+    assert "Resume the key" in asked
+    assert [one.action for one in entries(ledger)] == [
+        "credential.issued", "credential.paused", "credential.resumed",
+    ]  # fmt: skip
 
 
 def test_the_auditor_reads_evidence_and_sees_no_keys(auditor: Client) -> None:

@@ -27,7 +27,9 @@ from audit.auth import (
     key_id_of,
     make_key,
     mint,
+    pause_key,
     require_scope,
+    resume_key,
     revoke_key,
 )
 from audit.database import rows
@@ -208,6 +210,48 @@ def test_a_key_revoked_elsewhere_is_refused_once_the_memory_ends(
 
     monkeypatch.setattr(auth, "_REMEMBER_SECONDS", 0.0)
 
+    assert refused(f"Bearer {token}") == (401, "key-revoked")
+
+
+def test_a_paused_key_is_refused_until_it_is_resumed(ledger: Ledger) -> None:
+    key, token = new_key(ledger)
+    ask(f"Bearer {token}")
+
+    assert pause_key(key, by="Bob", reason="It spends at night")
+
+    assert refused(f"Bearer {token}") == (401, "key-paused")
+    assert (key.state(), key.paused_by) == ("paused", "Bob")
+    assert not AgentKey.objects.live().filter(key_id=key.key_id).exists()
+    assert resume_key(key, by="Carol", reason="It was the migration")
+    assert ask(f"Bearer {token}").key_id == key.key_id
+    assert (key.state(), key.paused_by) == ("live", "")
+
+
+def test_pausing_and_resuming_leave_one_entry_each_with_the_reason(ledger: Ledger) -> None:
+    key, _ = new_key(ledger)
+
+    done = [
+        pause_key(key, by="Bob", reason="It spends at night"),
+        pause_key(key, by="Carol", reason="Again"),
+        resume_key(key, by="Carol", reason="It was the migration"),
+        resume_key(key, by="Bob", reason="Again"),
+    ]
+
+    append_pending(ledger.id)
+    said = [one.parsed()["event"] for one in entries(ledger)][1:]
+    assert done == [True, False, True, False]
+    assert [(one["action"], one["actor"]["id"], one["reason"]) for one in said] == [
+        ("credential.paused", "Bob", "It spends at night"),
+        ("credential.resumed", "Carol", "It was the migration"),
+    ]
+
+
+def test_a_revoked_key_can_be_neither_paused_nor_resumed(ledger: Ledger) -> None:
+    key, token = new_key(ledger)
+    pause_key(key, by="Bob", reason="It spends at night")
+    revoke_key(key, by="Bob")
+
+    assert not resume_key(key, by="Bob", reason="It was the migration")
     assert refused(f"Bearer {token}") == (401, "key-revoked")
 
 

@@ -638,7 +638,8 @@ RIGHTS: dict[str, dict[str, str]] = {
     },
     "audit_agentkey": {
         "web": "INSERT SELECT events_per_day:UPDATE events_per_second:UPDATE expires_at:UPDATE "
-        "last_used_at:UPDATE name:UPDATE revoked_at:UPDATE revoked_by:UPDATE scopes:UPDATE",
+        "last_used_at:UPDATE name:UPDATE paused_at:UPDATE paused_by:UPDATE "
+        "revoked_at:UPDATE revoked_by:UPDATE scopes:UPDATE",
         "worker": "SELECT",
     },
     "audit_keyusage": {"web": "SELECT", "worker": "INSERT SELECT UPDATE"},
