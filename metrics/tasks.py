@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from metrics import facts, past, presence, upkeep
 from metrics.notifying import deliver
+from metrics.remedies import looking
 
 
 @shared_task(name="metrics.facts")
@@ -29,3 +30,9 @@ def keep_days() -> None:
 def tell_of_incidents(_of: int | None = None) -> None:
     """Send the messages that wait; beat calls it each ten seconds, the bell when there is one."""
     deliver.deliver_waiting(timezone.now())
+
+
+@shared_task(name="metrics.anomalies")
+def look_for_anomalies() -> None:
+    """Find what is not as usual, tell of what is grave; beat calls it each five minutes."""
+    looking.look(timezone.now())

@@ -155,6 +155,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 15.0,
         "options": {"expires": 15.0},  # a worker that was away asks once, not for each time
     },
+    "look for anomalies": {
+        "task": "metrics.anomalies",
+        "schedule": 300.0,
+        "options": {"expires": 300.0},
+    },
     "keep days of metrics": {"task": "metrics.upkeep", "schedule": 3600.0},
     "tell of incidents": {
         "task": "metrics.notify",

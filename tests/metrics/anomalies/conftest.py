@@ -1,0 +1,101 @@
+"""Minute history of our own making: four weeks of an ordinary series, and whatever comes then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from audit.database import raw_connection, rows
+from audit.models import Ledger
+from metrics.anomalies import finding
+
+NOW = datetime(2026, 11, 20, 12, 3, tzinfo=UTC)
+"""A Friday noon."""
+
+_MINUTES = """
+INSERT INTO metrics_minute (ledger_id, family, labels, minute, n)
+SELECT %s, %s, %s, n.minute, n.n
+FROM unnest(%s::timestamptz[], %s::numeric[]) AS n(minute, n)
+"""
+_GAUGES = """
+INSERT INTO metrics_gaugeminute (family, labels, minute, value)
+SELECT %s, %s, n.minute, n.value
+FROM unnest(%s::timestamptz[], %s::float8[]) AS n(minute, value)
+"""
+_WORK = """
+INSERT INTO metrics_agentwork (ledger_id, quarter, agent, what, n)
+SELECT %s, n.quarter, %s, %s, n.n
+FROM unnest(%s::timestamptz[], %s::numeric[]) AS n(quarter, n)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    """Learn anew in each test, as a new process would."""
+    finding.forget()
+    yield
+    finding.forget()
+
+
+class History:
+    """Writes minutes, gauges and work of agents, as the projection and the timer would."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        rows("SELECT metrics_make_days(%s, %s)", ((NOW - timedelta(days=35)).date(), NOW.date()))
+
+    def _write(self, statement: str, *values: object) -> None:
+        raw_connection().execute(statement, values)
+
+    def count(
+        self, family: str, labels: str, number: Callable[[datetime], float],
+        *, start: datetime, end: datetime = NOW,
+    ) -> None:  # fmt: skip
+        """Write one row in each quarter of an hour."""
+        at = quarters(start, end)
+        self._write(_MINUTES, self.ledger.id, family, labels, at, [number(each) for each in at])
+
+    def gauge(
+        self, family: str, labels: str, value: Callable[[datetime], float], *, hours: float
+    ) -> None:
+        """Write one row in each fifth minute of the last hours."""
+        start = NOW.replace(second=0) - timedelta(hours=hours)
+        at = [start + timedelta(minutes=5 * place) for place in range(int(hours * 12))]
+        self._write(_GAUGES, family, labels, at, [value(each) for each in at])
+
+    def work(
+        self, agent: str, what: str, number: Callable[[datetime], float],
+        *, start: datetime, end: datetime = NOW,
+    ) -> None:  # fmt: skip
+        """Write what an agent did in each quarter of an hour."""
+        at = quarters(start, end)
+        self._write(_WORK, self.ledger.id, agent, what, at, [number(each) for each in at])
+
+
+def quarters(start: datetime, end: datetime) -> list[datetime]:
+    """Return the quarters of an hour from one moment to another."""
+    first = start.replace(minute=0, second=0, microsecond=0)
+    number = int((end - first) / timedelta(minutes=15))
+    return [first + timedelta(minutes=15 * place) for place in range(number)]
+
+
+TABLES = (
+    "metrics_remedy", "metrics_anomaly", "metrics_notification", "metrics_incidentact",
+    "metrics_incident", "metrics_agentwork", "metrics_gaugeminute", "metrics_minute",
+    "metrics_processminute",
+)  # fmt: skip
+
+
+def _empty() -> None:
+    for table in TABLES:
+        raw_connection().execute(f"DELETE FROM {table}")
+
+
+@pytest.fixture
+def past(ledger: Ledger) -> Iterator[History]:
+    """Return the writer of minute history, of which there is none yet."""
+    _empty()
+    yield History(ledger)
+    _empty()
