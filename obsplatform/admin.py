@@ -27,16 +27,19 @@ class Site(UnfoldAdminSite):  # type: ignore[misc]  # unfold ships no types
     enable_nav_sidebar = True
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        """Add the live part of the front page, the scores, and the pieces for developers."""
+        """Add the live part of the front page, scores, operations, and pieces for developers."""
         # Imported here: the apps are loaded by now, and these read their models.
         from compliance.admin.scores import ScorePages
         from compliance.models import Snapshot
+        from metrics.admin.operations.pages import OperationsPages
+        from metrics.models import Objective
         from obsplatform import front, pieces
 
         return [
             path("overview/", self.admin_view(front.live), name="overview_live"),
             path("pieces/", self.admin_view(pieces.pieces), name="pieces"),
             path("compliance/score/", include(ScorePages(Snapshot, self).get_urls())),
+            path("operations/", include(OperationsPages(Objective, self).get_urls())),
             *super().get_urls(),
         ]
 

@@ -224,6 +224,48 @@ UNFOLD: dict[str, Any] = {
                 "title": "Operations",
                 "items": [
                     {
+                        "title": "Agents at work",
+                        "icon": "monitoring",
+                        "link": reverse_lazy("admin:metrics_operations_agents"),
+                        "active": _is_under("metrics_operations_agents"),
+                        "permission": _may("metrics.view_objective"),
+                    },
+                    {
+                        "title": "Tools",
+                        "icon": "build",
+                        "link": reverse_lazy("admin:metrics_operations_tools"),
+                        "active": _is_under("metrics_operations_tools"),
+                        "permission": _may("metrics.view_objective"),
+                    },
+                    {
+                        "title": "Models and cost",
+                        "icon": "payments",
+                        "link": reverse_lazy("admin:metrics_operations_models"),
+                        "active": _is_under("metrics_operations_models"),
+                        "permission": _may("metrics.view_objective"),
+                    },
+                    {
+                        "title": "Errors",
+                        "icon": "error",
+                        "link": reverse_lazy("admin:metrics_operations_errors"),
+                        "active": _is_under("metrics_operations_errors"),
+                        "permission": _may("metrics.view_objective"),
+                    },
+                    {
+                        "title": "Resources",
+                        "icon": "memory",
+                        "link": reverse_lazy("admin:metrics_operations_resources"),
+                        "active": _is_under("metrics_operations_resources"),
+                        "permission": _may("metrics.view_objective"),
+                    },
+                    {
+                        "title": "Platform",
+                        "icon": "dns",
+                        "link": reverse_lazy("admin:metrics_operations_platform"),
+                        "active": _is_under("metrics_operations_platform"),
+                        "permission": _may("metrics.view_objective"),
+                    },
+                    {
                         "title": "Incidents",
                         "icon": "emergency_home",
                         "link": reverse_lazy("admin:metrics_incident_changelist"),

@@ -104,6 +104,9 @@ ICONS: dict[str, tuple[str, str, str]] = {
     # incidents
     "acknowledged": ("pan_tool", "idle", "acknowledged"),
     "warning": ("warning", "warn", "warning"),
+    # figures of operations
+    "watch": ("visibility", "warn", "watch"),
+    "act": ("error", "bad", "act"),
     # API keys
     "live": ("check_circle", "good", "live"),
     "expired": ("timer_off", "idle", "expired"),

@@ -1,0 +1,92 @@
+"""Measure what a page under Operations costs over a month of minute history of many agents.
+
+Rows are made (history.py); each page is asked by a person's session through Django's own client, so
+template and middleware count and the network does not. Target: p95 at most 300 ms at each range.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from benchmarks.figures import Findings, arguments, percentile, report, say
+from benchmarks.ground import database
+from benchmarks.history import fill
+
+if TYPE_CHECKING:  # Django's models are read only once it is set up
+    from django.test import Client
+
+MOST_MS = 300
+WARM = 2
+PAGES = ("agents", "agents/one", "agents/compare", "tools", "models", "errors", "resources",
+         "platform")  # fmt: skip
+RANGES = ("1h", "6h", "24h", "7d", "30d")
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--agents", type=int, default=20, help="agents (default 20)")
+    parser.add_argument("--days", type=int, default=30, help="days of history (default 30)")
+    parser.add_argument("--share", type=float, default=0.25, help="minutes with a row (0.25)")
+    parser.add_argument("--times", type=int, default=20, help="requests a page (default 20)")
+    options = parser.parse_args()
+    report(
+        options, lambda: measure(options.agents, options.days, options.share, options.times)
+    )
+
+
+def measure(agents: int, days: int, share: float, times: int) -> Findings:
+    """Ask every page at every range."""
+    found = Findings(
+        question=f"What does a page under Operations cost with {days} days of {agents} agents?"
+    )
+    with (
+        database(shared_buffers="512MB", max_wal_size="4GB") as address,
+        psycopg.connect(address, autocommit=True) as connection,
+    ):
+        from django.conf import settings
+
+        from audit.ledgers import open_ledger
+        from benchmarks.pages import _somebody
+
+        ledger = open_ledger(settings.LEDGER)
+        began = time.monotonic()
+        written = fill(
+            connection, ledger.id, agents=agents, days=days, share=share, now=datetime.now(UTC)
+        )
+        say(f"{written:,} rows of history in {time.monotonic() - began:.0f} s")
+        connection.execute("VACUUM ANALYZE metrics_minute, metrics_processminute, metrics_total")
+        connection.execute("VACUUM ANALYZE metrics_gaugeminute")
+        found.add("rows of minute history", written, "")
+        client = _somebody()
+        for name in PAGES:
+            for span in RANGES:
+                taken = _ask(client, _address(name, span), times)
+                found.add(f"{name} {span}, p95", percentile(taken, 0.95), "ms", at_most=MOST_MS)
+                say(f"{name} {span}: p50 {percentile(taken, 0.5):.0f} ms, "
+                    f"p95 {percentile(taken, 0.95):.0f} ms")
+    return found
+
+
+def _address(name: str, span: str) -> str:
+    who = {"agents/one": "&agent=agent-03", "agents/compare": "&a=agent-03&b=agent-04"}
+    return f"/admin/operations/{name}/?last={span}{who.get(name, '')}"
+
+
+def _ask(client: Client, address: str, times: int) -> list[float]:
+    """Return the milliseconds of each request."""
+    for _ in range(WARM):
+        assert client.get(address).status_code == 200, address
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        client.get(address)
+        taken.append((time.perf_counter() - began) * 1000)
+    return taken
+
+
+if __name__ == "__main__":
+    main()

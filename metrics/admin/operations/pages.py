@@ -1,0 +1,96 @@
+"""The addresses under /admin/operations/, and the pages that are charts alone.
+
+Whoever may see objectives may read them; nothing here changes anything. One agent: one_agent.py.
+Two: compared.py. What is shown: metrics.operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+
+from audit.readonly import ReadOnlyModelAdmin
+from metrics.admin.operations import compared, one_agent
+from metrics.admin.operations.asked import read_asked, sent_on
+from metrics.admin.operations.drawn import Ways, draw, sentence, tiles
+from metrics.admin.operations.one_chart import CHART, chart_page
+from metrics.operations import (
+    agents,
+    failures,
+    model_costs,
+    platform,
+    resources,
+    tools,
+)
+from metrics.operations.chart import Page
+from metrics.operations.series_read import read
+from metrics.operations.who import agent_ids
+from metrics.switches import metrics_on
+
+PAGES: Final[tuple[Page, ...]] = (
+    agents.PAGE,
+    tools.PAGE,
+    model_costs.PAGE,
+    failures.PAGE,
+    resources.PAGE,
+    platform.PAGE,
+)
+
+
+class OperationsPages(ReadOnlyModelAdmin):
+    """Every address under /admin/operations/."""
+
+    def get_urls(self) -> list[URLPattern]:
+        """Name the pages."""
+        below: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
+            "agents/compare/": ("compare", partial(compared.compare_page, self)),
+            "agents/one/": ("agent", partial(one_agent.agent_page, self)),
+        }
+        return [
+            *(
+                path(route, self.page(view), name=f"metrics_operations_{name}")
+                for route, (name, view) in below.items()
+            ),
+            *(
+                path(
+                    f"{each.slug}/",
+                    self.page(partial(charts_page, self, each)),
+                    name=f"metrics_operations_{each.slug}",
+                )
+                for each in PAGES
+            ),
+        ]
+
+
+def charts_page(admin: ReadOnlyModelAdmin, page: Page, request: HttpRequest) -> HttpResponse:
+    """Show the figures and charts of a page, or one chart with all of its table."""
+    if (elsewhere := sent_on(request)) is not None:
+        return elsewhere
+    asked = read_asked(request, page.filters, beside=(CHART,))
+    if CHART in request.GET:
+        return chart_page(admin, page, asked, request)
+    context = admin.frame(
+        request,
+        title=page.title,
+        opts=None,
+        strip=asked.links_to,
+        asked=asked,
+        page=page,
+        is_counting=metrics_on(),
+    )
+    if not asked.errors:
+        sums = read(page.queries(), asked.window, asked.scope)
+        ways = Ways(asked, agent_ids(asked.scope.ledgers))
+        shown = tiles(page, sums, asked, ways)
+        context |= {
+            "tiles": shown,
+            "sentence": sentence(page, shown),
+            "charts": [draw(chart, sums, asked, ways) for chart in page.charts],
+            "agents": one_agent.agent_lines(sums, asked) if page is agents.PAGE else None,
+        }
+    return TemplateResponse(request, "metrics/operations.html", context)
