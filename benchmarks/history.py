@@ -1,7 +1,8 @@
 """Make minute history as if agents had worked for days: rows, and nothing behind them.
 
-Each series says something in one minute of `1 / share`; names are those of a fleet of twenty agents,
-thirty tools and ten models. Used by operations.py, and to fill an installation that is looked at.
+Each series says something in one minute of `1 / share`; names are those of a fleet of twenty
+agents, thirty tools and ten models. Used by operations.py, and to fill an installation that is
+looked at.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ FROM unnest(%(labels)s::text[]) AS label,
     generate_series(%(first)s::timestamptz, %(last)s, interval '1 minute') AS minute
 ON CONFLICT DO NOTHING
 """
-_NAMES = "INSERT INTO metrics_name (list, value) SELECT %s, unnest(%s::text[]) ON CONFLICT DO NOTHING"
+_NAMES = (
+    "INSERT INTO metrics_name (list, value) SELECT %s, unnest(%s::text[]) ON CONFLICT DO NOTHING"
+)
 _AGENTS = """
 INSERT INTO metrics_state (ledger_id, state)
 VALUES (%s, jsonb_build_object('v', 1, 'clock_us', 0, 'opened', '{}'::jsonb, 'agents',

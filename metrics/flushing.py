@@ -18,7 +18,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any, Final
@@ -36,6 +36,7 @@ from metrics.own_numbers import Pauses, Times
 from metrics.own_series import Places, Sums, overflow
 from metrics.platform_families import REFUSED
 from metrics.rollup import columns_of
+from metrics.spans import take_out
 
 if TYPE_CHECKING:
     from metrics.http_minutes import HttpMinutes
@@ -208,8 +209,10 @@ class Flusher:
             totals.add(overflow(folded))
             if columns := columns_of([(None, totals)]):
                 cursor.execute(_ADD, columns[:5])
-            if columns := columns_of(self._placed_minutes(cursor, sums.minutes)):
+            placed = self._placed_minutes(cursor, sums.minutes)
+            if columns := columns_of(placed):
                 cursor.execute(_ADD_MINUTES, columns)
+                take_out(cursor, "processes", (minute for minute, _ in placed if minute))
 
     def _placed_totals(
         self, cursor: psycopg.Cursor[Any], cell: Cell
@@ -221,7 +224,7 @@ class Flusher:
 
     def _placed_minutes(
         self, cursor: psycopg.Cursor[Any], minutes: dict[int, Cell]
-    ) -> Iterable[tuple[datetime | None, Cell]]:
+    ) -> Sequence[tuple[datetime | None, Cell]]:
         if not all(self._minute_places.has(cell) for cell in minutes.values()):
             cursor.execute(_LOCK_PLACES)
             today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -32,6 +32,7 @@ from metrics.knowing import known
 from metrics.labels import AgentLabel, Key
 from metrics.looks import fold_records
 from metrics.seen import KEPT_SECONDS, Present
+from metrics.spans import take_out
 from metrics.switches import metrics_on
 
 NAME: Final = "metrics"
@@ -185,8 +186,10 @@ class Rollups:
     def _add(self, cursor: psycopg.Cursor[Any], ledger_id: int, added: Increments) -> None:
         if columns := columns_of([(None, added.totals)]):
             cursor.execute(_ADD_TOTALS, (ledger_id, *columns[:5]))
-        if columns := columns_of(self._kept_minutes(cursor, added.minutes)):
+        kept = self._kept_minutes(cursor, added.minutes)
+        if columns := columns_of(kept):
             cursor.execute(_ADD_MINUTES, (ledger_id, *columns))
+            take_out(cursor, "entries", (minute for minute, _ in kept if minute is not None))
         if added.exemplars:
             cursor.execute(_SET_EXEMPLARS, (ledger_id, *_exemplars(added)))
         if added.gauges:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from metrics import facts, past, presence, upkeep
+from metrics import facts, past, presence, spans, upkeep
 from metrics.notifying import deliver
 from metrics.remedies import looking
 
@@ -36,3 +36,9 @@ def tell_of_incidents(_of: int | None = None) -> None:
 def look_for_anomalies() -> None:
     """Find what is not as usual, tell of what is grave; beat calls it each five minutes."""
     looking.look(timezone.now())
+
+
+@shared_task(name="metrics.spans")
+def add_up_spans() -> None:
+    """Add minutes of history up to longer spans; beat calls it each minute."""
+    spans.add_up(timezone.now())

@@ -6,12 +6,13 @@ policy keeps. Called by tasks.py each hour.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 import structlog
 
 from audit.database import rows
+from metrics import spans
 from metrics.rollup import oldest_day
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,7 @@ def keep_days(today: date) -> None:
     ((made,),) = rows(_MAKE, (today - timedelta(days=1), today + timedelta(days=DAYS_AHEAD)))
     ((dropped,),) = rows(_DROP, (oldest_day(today),))
     rows(_FORGET_WORK, (oldest_day(today),))
+    spans.drop(datetime.combine(oldest_day(today), time(), tzinfo=UTC))
     forgotten = rows(_FORGET_FLUSHES, (FLUSH_KEPT_DAYS,))
     if made or dropped or forgotten:
         log.info("metrics.days", made=made, dropped=dropped, flushes=len(forgotten))

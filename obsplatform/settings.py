@@ -160,6 +160,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 300.0,
         "options": {"expires": 300.0},
     },
+    "add up spans of metrics": {
+        "task": "metrics.spans",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
     "keep days of metrics": {"task": "metrics.upkeep", "schedule": 3600.0},
     "tell of incidents": {
         "task": "metrics.notify",

@@ -1,7 +1,8 @@
 """Read minute history: sums of counters and histograms by step, what gauges said last in each.
 
-Postgres adds up; no minute comes here. A family is read once for all queries of a page, with the
-labels apart that one of them needs. From sums to what is shown: answer.py.
+Postgres adds up; no minute comes here. Where a span is added up already and a step holds it whole,
+it is read in the place of its minutes (pieces.py). A family is read once for all queries of a page,
+with the labels apart that one of them needs. From sums to what is shown: answer.py.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from typing import Final, TypeAlias
 from audit.database import rows
 from metrics.family import Family
 from metrics.operations.chart import Query
+from metrics.operations.pieces import Pieces, pieces_of
 from metrics.operations.window import Window
+from metrics.spans import SOURCES, Source
 
 Group: TypeAlias = tuple[str, ...]
 """Values of the labels that are kept, in the family's order."""
@@ -34,7 +37,7 @@ SELECT family, labels
 FROM metrics_process
 WHERE family = ANY(%(families)s)
 """
-# Requests have no totals of ours, only minutes.
+# Requests have no totals of ours, only minutes and spans.
 _REQUEST_NAMES = """
 SELECT DISTINCT family, labels
 FROM metrics_processminute
@@ -42,24 +45,47 @@ WHERE family = ANY(%(families)s)
   AND minute >= %(first)s
   AND minute < %(last)s
 """
-_FROM_ENTRIES = """
-FROM unnest(%(labels)s::text[], %(groups)s::integer[]) AS g(labels, place)
+_REQUEST_SPANS = """
+SELECT DISTINCT family, labels
+FROM metrics_span
+WHERE source = 'processes'
+  AND family = ANY(%(families)s)
+  AND minutes = %(minutes)s
+  AND starts_at >= %(first)s
+  AND starts_at < %(last)s
+"""
+_GROUPS = "unnest(%(labels)s::text[], %(groups)s::integer[]) AS g(labels, place)"
+_STEP = "SELECT g.place, floor(extract(epoch FROM m.{0} - %(start)s) / %(step)s)::integer"
+_SOURCES: Final[Mapping[Source, str]] = {
+    "entries": f"""
+FROM {_GROUPS}
 JOIN metrics_minute AS m USING (labels)
 WHERE m.family = %(family)s
   AND m.ledger_id = ANY(%(ledgers)s)
   AND m.minute >= %(first)s
   AND m.minute < %(last)s
 GROUP BY 1, 2
-"""
-_FROM_PROCESSES = """
-FROM unnest(%(labels)s::text[], %(groups)s::integer[]) AS g(labels, place)
+""",
+    "processes": f"""
+FROM {_GROUPS}
 JOIN metrics_processminute AS m USING (labels)
 WHERE m.family = %(family)s
   AND m.minute >= %(first)s
   AND m.minute < %(last)s
 GROUP BY 1, 2
+""",
+}
+_FROM_SPANS = f"""
+FROM {_GROUPS}
+JOIN metrics_span AS m USING (labels)
+WHERE m.source = %(source)s
+  AND m.family = %(family)s
+  AND m.minutes = %(minutes)s
+  AND m.ledger_id = ANY(%(ledgers)s)
+  AND m.starts_at >= %(first)s
+  AND m.starts_at < %(last)s
+GROUP BY 1, 2
 """
-_STEP = "SELECT g.place, floor(extract(epoch FROM m.minute - %(start)s) / %(step)s)::integer"
 _GAUGES = """
 SELECT labels, minute, value
 FROM metrics_gaugeminute
@@ -109,15 +135,16 @@ def read(queries: Iterable[Query], window: Window, scope: Scope) -> Sums:
     by minutes.
     """
     kept = _kept(queries)
+    pieces = {source: pieces_of(source, window) for source in SOURCES}
     sums = Sums(labels={family.name: labels for family, labels in kept.items()})
     counted = {family: labels for family, labels in kept.items() if family.kind != "gauge"}
-    names = _names(list(counted), window, scope)
+    names = _names(list(counted), scope, pieces)
     for family, labels in counted.items():
         groups = _groups(family, labels, names.get(family.name, ()), scope)
         if family.kind == "counter":
-            sums.counts[family.name] = _counts(family, groups, window, scope)
+            sums.counts[family.name] = _counts(family, groups, window, scope, pieces)
         else:
-            sums.histograms[family.name] = _histograms(family, groups, window, scope)
+            sums.histograms[family.name] = _histograms(family, groups, window, scope, pieces)
     for family, labels in kept.items():
         if family.kind == "gauge":
             sums.gauges[family.name] = _gauges(family, labels, window, scope)
@@ -138,7 +165,7 @@ def _kept(queries: Iterable[Query]) -> dict[Family, tuple[str, ...]]:
 
 
 def _names(
-    families: Sequence[Family], window: Window, scope: Scope
+    families: Sequence[Family], scope: Scope, pieces: Pieces
 ) -> Mapping[str, list[tuple[str, ...]]]:
     """Return which series there ever were of each family."""
     found: defaultdict[str, list[tuple[str, ...]]] = defaultdict(list)
@@ -148,12 +175,21 @@ def _names(
         "ledgers": list(scope.ledgers),
     }
     said = rows(_NAMES, asked)
-    if requests:
+    for piece in pieces["processes"] if requests else ():
+        statement = _REQUEST_NAMES if piece.minutes == 1 else _REQUEST_SPANS
         said += rows(
-            _REQUEST_NAMES, {"families": requests, "first": window.start, "last": window.end}
+            statement,
+            {
+                "families": requests,
+                "minutes": piece.minutes,
+                "first": piece.first,
+                "last": piece.last,
+            },
         )
     for name, labels in said:
-        found[name].append(tuple(labels.split(" ")) if labels else ())
+        values = tuple(labels.split(" ")) if labels else ()
+        if values not in found[name]:
+            found[name].append(values)
     return found
 
 
@@ -182,52 +218,72 @@ def _groups(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Asked:
-    """The groups of a family, numbered for the database."""
+    """The groups of a family, numbered for the database, and what to ask it."""
 
     numbers: list[Group]
-    parameters: Mapping[str, object]
-    sources: list[str]
+    statements: list[tuple[str, Mapping[str, object]]]
+    """From its FROM on, with `{0}` for the columns before."""
 
 
-def _asked(family: Family, groups: Mapping[str, Group], window: Window, scope: Scope) -> _Asked:
+def _asked(
+    family: Family, groups: Mapping[str, Group], window: Window, scope: Scope, pieces: Pieces
+) -> _Asked:
     numbers = sorted(set(groups.values()))
     place = {group: number for number, group in enumerate(numbers)}
-    sources = []
+    common = {
+        "labels": list(groups),
+        "groups": [place[group] for group in groups.values()],
+        "family": family.name,
+        "start": window.start,
+        "step": window.step,
+    }
+    statements: list[tuple[str, Mapping[str, object]]] = []
+    for source in _sources(family, scope) if groups else ():
+        ledgers = list(scope.ledgers) if source == "entries" else [0]
+        for piece in pieces[source]:
+            is_whole = piece.minutes == 1
+            statements.append(
+                (
+                    _STEP.format("minute" if is_whole else "starts_at")
+                    + "{0}"
+                    + (_SOURCES[source] if is_whole else _FROM_SPANS),
+                    {
+                        **common,
+                        "ledgers": ledgers,
+                        "source": source,
+                        "minutes": piece.minutes,
+                        "first": piece.first,
+                        "last": piece.last,
+                    },
+                )
+            )
+    return _Asked(numbers=numbers, statements=statements)
+
+
+def _sources(family: Family, scope: Scope) -> list[Source]:
+    found: list[Source] = []
     if "entries" in family.sources and scope.ledgers:
-        sources.append(_FROM_ENTRIES)
+        found.append("entries")
     if {"process", "http"} & set(family.sources):
-        sources.append(_FROM_PROCESSES)
-    return _Asked(
-        numbers=numbers,
-        parameters={
-            "labels": list(groups),
-            "groups": [place[group] for group in groups.values()],
-            "family": family.name,
-            "ledgers": list(scope.ledgers),
-            "first": window.start,
-            "last": window.end,
-            "start": window.start,
-            "step": window.step,
-        },
-        sources=sources if groups else [],
-    )
+        found.append("processes")
+    return found
 
 
 def _counts(
-    family: Family, groups: Mapping[str, Group], window: Window, scope: Scope
+    family: Family, groups: Mapping[str, Group], window: Window, scope: Scope, pieces: Pieces
 ) -> dict[Group, Steps]:
-    asked = _asked(family, groups, window, scope)
+    asked = _asked(family, groups, window, scope, pieces)
     found = {group: [0.0] * window.places for group in asked.numbers}
-    for source in asked.sources:
-        for number, place, n in rows(f"{_STEP}, sum(m.n)::float8 {source}", asked.parameters):
+    for statement, parameters in asked.statements:
+        for number, place, n in rows(statement.format(", sum(m.n)::float8"), parameters):
             found[asked.numbers[number]][place] += n
     return found
 
 
 def _histograms(
-    family: Family, groups: Mapping[str, Group], window: Window, scope: Scope
+    family: Family, groups: Mapping[str, Group], window: Window, scope: Scope, pieces: Pieces
 ) -> dict[Group, Histogram]:
-    asked = _asked(family, groups, window, scope)
+    asked = _asked(family, groups, window, scope, pieces)
     places = len(family.edges) + 1
     found = {
         group: Histogram(
@@ -237,9 +293,9 @@ def _histograms(
     }
     # A column a bucket: to unnest the arrays would make eleven rows of each.
     columns = ", ".join(f"sum(m.buckets[{number}])::float8" for number in range(1, places + 1))
-    for source in asked.sources:
-        statement = f"{_STEP}, sum(m.total)::float8, {columns} {source}"
-        for number, place, total, *buckets in rows(statement, asked.parameters):
+    for statement, parameters in asked.statements:
+        asking = statement.format(f", sum(m.total)::float8, {columns}")
+        for number, place, total, *buckets in rows(asking, parameters):
             one = found[asked.numbers[number]]
             one.total[place] += total
             for into, added in zip(one.buckets, buckets, strict=True):

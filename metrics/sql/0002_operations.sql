@@ -81,6 +81,45 @@ CREATE TABLE metrics_agentwork (
     PRIMARY KEY (ledger_id, quarter, agent, what)
 ) WITH (fillfactor = 70);
 
+-- --- Longer spans of minutes, so that a month is drawn from hundreds of rows a series --------------
+
+-- Sums of metrics_minute and metrics_processminute by quarter of an hour and by three hours: a copy
+-- that metrics/spans.py makes, and that counts only while metrics_spandone says so.
+CREATE TABLE metrics_span (
+    source text COLLATE "C" NOT NULL CONSTRAINT metrics_span_source CHECK (source IN ('entries', 'processes')),
+    family text COLLATE "C" NOT NULL,
+    minutes smallint NOT NULL CONSTRAINT metrics_span_minutes CHECK (minutes IN (15, 180)),
+    starts_at timestamptz NOT NULL,
+    ledger_id integer NOT NULL,  -- 0 of processes
+    labels text COLLATE "C" NOT NULL,
+    n numeric NOT NULL,
+    buckets bigint[],
+    total numeric NOT NULL,
+    PRIMARY KEY (source, family, minutes, starts_at, ledger_id, labels)
+) WITH (fillfactor = 80);
+CREATE INDEX metrics_span_starts ON metrics_span USING brin (starts_at) WITH (pages_per_range = 16);
+
+-- The spans whose minutes have not changed since they were added up. Who adds to a minute takes its
+-- spans out of here after that, in the same transaction; who adds spans up locks this table first.
+CREATE TABLE metrics_spandone (
+    source text COLLATE "C" NOT NULL,
+    minutes smallint NOT NULL,
+    starts_at timestamptz NOT NULL,
+    PRIMARY KEY (source, minutes, starts_at)
+);
+
+-- Minutes are taken away when a projection is built again, all of a ledger at once.
+CREATE FUNCTION metrics_forget_spans() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM metrics_spandone WHERE source = TG_ARGV[0];
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER metrics_minute_gone AFTER DELETE ON metrics_minute
+FOR EACH STATEMENT EXECUTE FUNCTION metrics_forget_spans('entries');
+CREATE TRIGGER metrics_processminute_gone AFTER DELETE ON metrics_processminute
+FOR EACH STATEMENT EXECUTE FUNCTION metrics_forget_spans('processes');
+
 -- --- Alerts ---------------------------------------------------------------------------------------
 
 -- Rules that people have made, and those of ours that they have changed: a row stands in the place of
@@ -242,7 +281,7 @@ DECLARE
     a_table text;
 BEGIN
     -- Default privileges open every new table to the running roles; close ours first.
-    FOREACH a_table IN ARRAY ARRAY['gaugeminute', 'agentwork', 'alertrule', 'alert', 'incident', 'incidentact', 'receiver', 'notification', 'anomaly',
+    FOREACH a_table IN ARRAY ARRAY['gaugeminute', 'agentwork', 'span', 'spandone', 'alertrule', 'alert', 'incident', 'incidentact', 'receiver', 'notification', 'anomaly',
             'remedy', 'objective'] LOOP
         FOR a_role IN SELECT rolname FROM pg_roles WHERE rolname IN ('obs_web', 'obs_worker', 'obs_read') LOOP
             EXECUTE format('REVOKE ALL ON %I FROM %I', 'metrics_' || a_table, a_role);
@@ -259,10 +298,11 @@ BEGIN
         GRANT INSERT, UPDATE (ended_at, ended_by) ON metrics_receiver TO obs_web;
         GRANT UPDATE (judged_at, judged_by, is_real, reason) ON metrics_anomaly TO obs_web;
         GRANT UPDATE (decided_at, decided_by, is_approved, done_at, outcome) ON metrics_remedy TO obs_web;
+        GRANT DELETE ON metrics_spandone TO obs_web;
         REVOKE ALL ON FUNCTION metrics_make_days(date, date), metrics_drop_days(date) FROM obs_web;
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'obs_worker') THEN
-        GRANT INSERT, UPDATE, DELETE ON metrics_gaugeminute, metrics_agentwork, metrics_alert TO obs_worker;
+        GRANT INSERT, UPDATE, DELETE ON metrics_gaugeminute, metrics_agentwork, metrics_span, metrics_spandone, metrics_alert TO obs_worker;
         GRANT UPDATE (due_at, tries, sent_at, given_up_at, error) ON metrics_notification TO obs_worker;
         GRANT INSERT, UPDATE (ended_at, severity, score, seen, expected, evidence) ON metrics_anomaly TO obs_worker;
         GRANT INSERT, UPDATE (done_at, outcome) ON metrics_remedy TO obs_worker;

@@ -2,6 +2,10 @@
 -- tables that are left.
 DROP TABLE metrics_objective, metrics_remedy, metrics_anomaly, metrics_notification, metrics_receiver, metrics_incidentact,
     metrics_incident, metrics_alert, metrics_alertrule, metrics_agentwork;
+DROP TRIGGER metrics_minute_gone ON metrics_minute;
+DROP TRIGGER metrics_processminute_gone ON metrics_processminute;
+DROP FUNCTION metrics_forget_spans();
+DROP TABLE metrics_span, metrics_spandone;
 DO $$
 DECLARE
     made text;

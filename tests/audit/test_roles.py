@@ -805,6 +805,12 @@ RIGHTS: dict[str, dict[str, str]] = {
         "worker": "DELETE INSERT SELECT UPDATE",
         "read": "SELECT",
     },
+    "metrics_span": {"web": "SELECT", "worker": "DELETE INSERT SELECT UPDATE", "read": "SELECT"},
+    "metrics_spandone": {
+        "web": "DELETE SELECT",
+        "worker": "DELETE INSERT SELECT UPDATE",
+        "read": "SELECT",
+    },
     # What people operate by.
     **{
         f"metrics_{table}": {

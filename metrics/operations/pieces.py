@@ -1,0 +1,75 @@
+"""Cut a range into pieces that are read from three hours, quarters of an hour or minutes.
+
+A span is read in the place of its minutes where it is added up and lies in one step: the sums are
+the same. Who adds up: metrics.spans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from audit.database import rows
+from metrics.operations.window import Window
+from metrics.spans import LONG, QUARTER, Source
+
+_DONE = """
+SELECT minutes, starts_at
+FROM metrics_spandone
+WHERE source = %s
+  AND starts_at >= %s
+  AND starts_at < %s
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """A part of a range that is read from rows of one length."""
+
+    minutes: int
+    first: datetime
+    last: datetime
+    """Not included."""
+
+
+Pieces: TypeAlias = Mapping[Source, Sequence[Piece]]
+
+
+def pieces_of(source: Source, window: Window) -> list[Piece]:
+    """Return the pieces of a range, in their order; together they are all of it."""
+    done: dict[int, set[datetime]] = {LONG: set(), QUARTER: set()}
+    if window.step % (QUARTER * 60) == 0:
+        for minutes, start in rows(_DONE, (source, window.start, window.end)):
+            done[minutes].add(start)
+    if window.step % (LONG * 60):
+        done[LONG].clear()
+    return cut(window.start, window.end, done)
+
+
+def cut(first: datetime, last: datetime, done: Mapping[int, Collection[datetime]]) -> list[Piece]:
+    """Return the longest spans that are done and lie inside; minutes elsewhere. Pure."""
+    found: list[Piece] = []
+    at = first
+    while at < last:
+        minutes = next(
+            (
+                each
+                for each in (LONG, QUARTER)
+                if at in done[each] and at + timedelta(minutes=each) <= last
+            ),
+            1,
+        )
+        # Up to where the next quarter may begin: all starts of spans lie on quarters of an hour.
+        until = min(at + timedelta(minutes=minutes if minutes > 1 else _to_quarter(at)), last)
+        if found and found[-1].minutes == minutes and found[-1].last == at:
+            found[-1] = Piece(minutes=minutes, first=found[-1].first, last=until)
+        else:
+            found.append(Piece(minutes=minutes, first=at, last=until))
+        at = until
+    return found
+
+
+def _to_quarter(at: datetime) -> int:
+    return QUARTER - at.minute % QUARTER
