@@ -143,7 +143,7 @@ def fill(
     now: datetime,
 ) -> int:
     """Write the rows of so many days until now; return how many minutes of series there are."""
-    names = agent_names(agents)
+    names, now = agent_names(agents), now.replace(second=0, microsecond=0)
     first = now - timedelta(days=days)
     connection.execute("SELECT metrics_make_days(%s, %s)", (first.date(), now.date()))
     asked = {"ledger": ledger, "first": first, "last": now, "share": share}

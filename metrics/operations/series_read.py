@@ -24,7 +24,7 @@ Group: TypeAlias = tuple[str, ...]
 """Values of the labels that are kept, in the family's order."""
 Steps: TypeAlias = list[float]
 
-GAUGE_PATIENCE: Final = 3
+GAUGE_PATIENCE: Final = 2
 """Minutes that a gauge may be silent before a step has nothing of it."""
 
 _NAMES = """

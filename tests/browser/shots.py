@@ -550,6 +550,30 @@ def _resolved_incident(page: Page, url: str) -> None:
     page.get_by_text("It is resolved").wait_for()
 
 
+def _open_agent_at_work(page: Page, url: str) -> None:
+    """Open the agent that did most; an installation without one stays at the list."""
+    page.goto(f"{url}/admin/operations/agents/")
+    agents = page.locator("#agents a[data-open]")
+    if agents.count():
+        agents.first.click()
+        page.locator(".obs-tiles").wait_for()
+
+
+def _compare_agents(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/operations/agents/compare/")
+    known = page.locator("#obs-o-b option")
+    if known.count() > 1:
+        page.select_option("#obs-o-b", index=1)
+        page.get_by_role("button", name="Compare").click()
+        page.locator("#beside").wait_for()
+
+
+def _open_chart_table(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/operations/tools/")
+    for table in page.locator("[data-chart-table] summary").all()[:2]:
+        table.click()
+
+
 def _set_budgets(page: Page, url: str) -> None:
     """Set two budgets unless they stand, and open the one that is used up."""
     for name, usd in (("shots/all", "10000"), ("shots/small", "0.50")):
@@ -659,6 +683,17 @@ PAGES = [
     View(name="incident-new", path="/admin/metrics/incident/new/"),
     View(name="incidents", path="/admin/metrics/incident/", on_paper=True),
     View(name="incidents-resolved", path="/admin/metrics/incident/?show=resolved"),
+    View(name="operations-agents", path="/admin/operations/agents/", on_paper=True),
+    View(name="operations-agents-week", path="/admin/operations/agents/?last=7d"),
+    View(name="operations-agents-bad", path="/admin/operations/agents/?last=1y&colour=red"),
+    View(name="operations-agent", act=_open_agent_at_work),
+    View(name="operations-compare", act=_compare_agents),
+    View(name="operations-tools", path="/admin/operations/tools/"),
+    View(name="operations-chart", act=_open_chart_table),
+    View(name="operations-models", path="/admin/operations/models/"),
+    View(name="operations-errors", path="/admin/operations/errors/"),
+    View(name="operations-resources", path="/admin/operations/resources/"),
+    View(name="operations-platform", path="/admin/operations/platform/"),
     View(name="budget-new", path="/admin/metrics/budget/new/"),
     View(name="budget", act=_set_budgets, on_paper=True),
     View(name="budgets", path="/admin/metrics/budget/", on_paper=True),
