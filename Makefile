@@ -61,4 +61,4 @@ schema: $(VENV)/made ## write docs/report-schema.json from the code
 	@$(RUN) manage.py reportschema --out docs/report-schema.json
 
 lock: $(VENV)/made ## resolve the dependencies again: of everything, of the image, of its build
-	@$(COMPILE) --python-version 3.11 --extra local --extra dev pyproject.toml -o requirements.lock && $(COMPILE) --python-version 3.11 --constraint requirements.lock pyproject.toml -o requirements-runtime.lock && $(COMPILE) --python-version 3.12 --group image -o docker/requirements-build.lock
+	@$(COMPILE) --python-version 3.11 --extra anomalies --extra local --extra dev pyproject.toml -o requirements.lock && $(COMPILE) --python-version 3.11 --constraint requirements.lock pyproject.toml -o requirements-runtime.lock && $(COMPILE) --python-version 3.12 --group image -o docker/requirements-build.lock
