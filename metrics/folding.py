@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from metrics import platform_families
+from metrics import agent_families, platform_families
 from metrics.families import FAMILIES
 from metrics.family import Family
 from metrics.increments import Cell, Exemplar, Gauge, Increments, gathered
@@ -180,8 +180,11 @@ class Folding:
     def set(self, family: Family, labels: tuple[str, ...], whole: int) -> None:
         """Set a gauge to what the entry says; a late one no longer says how things are."""
         if not self.is_late:
-            key = self.names.combine(family, labels)
-            self._made.gauges[key] = Gauge(whole, self.occurred_us)
+            self.set_key(self.names.combine(family, labels), whole)
+
+    def set_key(self, key: Key, whole: int) -> None:
+        """Make a value the newest of its gauge."""
+        self._made.gauges[key] = Gauge(whole, self.occurred_us)
 
     def say(self, family: Family, labels: tuple[str, ...], value: object) -> None:
         """Set a gauge where the entry says a value: that it says none is no fault."""
@@ -249,6 +252,15 @@ class Folding:
     def close(self, sort: Open, *ids: str) -> None:
         """Remember that something ended."""
         self.state.close(sort, fingerprint(*ids))
+
+    def fail(self, *names: str) -> None:
+        """Remember that a task failed, unless an earlier failure of these names stands."""
+        if not self.state.fail(fingerprint(*names), self.occurred_us):
+            self.refuse(agent_families.TASK_RECOVERY_SECONDS, "full")
+
+    def recover(self, *names: str) -> int | None:
+        """Return when the failure of these names was that has ended now, us; None without one."""
+        return self.state.recover(fingerprint(*names))
 
     def count_overflows(self) -> None:
         """Count the lists and families in which the entry found no place; call it behind rules."""

@@ -40,6 +40,16 @@ class Price:
     reasoning: int = 0
     """Besides `output`, as above."""
 
+    def cost(self, tokens: Mapping[str, int]) -> int:
+        """Return nano-dollars of so many tokens by type, rounded to the nearest."""
+        total = (
+            tokens.get("input", 0) * self.input
+            + tokens.get("output", 0) * self.output
+            + tokens.get("cache_read", 0) * self.cache_read
+            + tokens.get("reasoning", 0) * self.reasoning
+        )
+        return max(0, (total + _MILLION // 2) // _MILLION)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
@@ -64,18 +74,14 @@ class Known:
 
         `block` is the event's `model`, `tokens` counts by type.
         """
+        price = self.price_of(block, at_us) if tokens else None
+        return None if price is None else price.cost(tokens)
+
+    def price_of(self, block: Mapping[str, Any], at_us: int) -> Price | None:
+        """Return what a model cost then; None when nobody has said it."""
         provider, model = block.get("provider"), block.get("name")
-        if not self.prices or not provider or not model or not tokens:
+        if not self.prices or not provider or not model:
             return None
         prices = self.prices.get((normalise(provider), normalise(model)), ())
         place = bisect_right(prices, at_us, key=lambda price: price.from_us)
-        if place == 0:
-            return None
-        price = prices[place - 1]
-        total = (
-            tokens.get("input", 0) * price.input
-            + tokens.get("output", 0) * price.output
-            + tokens.get("cache_read", 0) * price.cache_read
-            + tokens.get("reasoning", 0) * price.reasoning
-        )
-        return max(0, (total + _MILLION // 2) // _MILLION)
+        return prices[place - 1] if place else None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from metrics import agent_families as agents
 from metrics.folding import Folding
-from metrics.states import fingerprint
 
 
 def _mode(fold: Folding) -> str:
@@ -117,13 +116,11 @@ def task_ended(fold: Folding) -> None:
 
 def _recovery(fold: Folding, mode: str, status: str) -> None:
     # History and what happens now each have their own: a load must not end a failure of today.
-    stream = "late" if fold.is_late else "live"
-    name = fingerprint(stream, fold.agent_id, mode)
+    whose = ("late" if fold.is_late else "live", fold.agent_id, mode)
     if status == "error":
-        if not fold.state.fail(name, fold.occurred_us):
-            fold.refuse(agents.TASK_RECOVERY_SECONDS, "full")
+        fold.fail(*whose)
     elif status == "success":
-        failed_us = fold.state.recover(name)
+        failed_us = fold.recover(*whose)
         if failed_us is not None:
             took = fold.occurred_us - failed_us
             fold.observe(agents.TASK_RECOVERY_SECONDS, (), took, per_unit=1_000_000)

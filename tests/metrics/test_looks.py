@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from metrics.agent_families import AGENT_EXECUTION_SECONDS, TASK_RECOVERY_SECONDS
 from metrics.fold import FoldState, Increments, Names, Seen, fold
 from metrics.known import Known, Price
 from metrics.labels import AgentLabel
 from metrics.looks import fold_records
-from tests.metrics.entries import record, registered, seen, stream
+from metrics.platform_families import REFUSED
+from metrics.shapes import SHAPES
+from metrics.states import GAUGES, MOST_OPEN
+from tests.metrics.entries import NOON, SECOND, record, registered, seen, stream
+from tests.metrics.made import counted
 
 USD = 1_000_000_000
+MISSING = {(AGENT_EXECUTION_SECONDS.name, "missing"): MOST_OPEN}
 KNOWN = Known(prices={("openai", "a"): [Price(from_us=0, input=2_000_000, output=6_000_000_000)]})
 
 
@@ -91,6 +97,64 @@ def test_a_value_of_an_unexpected_type_goes_the_way_of_the_rules() -> None:
 
     assert found == by_rules(odd, FoldState(), Names())
     assert found.entries == 400
+
+
+def test_only_what_no_plan_can_say_goes_the_long_way() -> None:
+    assert {action for action, shape in SHAPES.items() if shape is None} == {
+        b"agent.registered", b"api.called", b"metric.recorded",
+    }  # fmt: skip
+
+
+def test_what_is_opened_beyond_the_bound_is_refused_the_same() -> None:
+    runs = [seen("run.started", seq=n, run={"id": f"r-{n}"}) for n in range(MOST_OPEN + 3)]
+    ends = [seen("run.completed", seq=n, run={"id": f"r-{n}"}) for n in range(MOST_OPEN)]
+    one, other = FoldState(), FoldState()
+
+    found = by_plans([*runs, *ends], one, Names())
+
+    assert found == by_rules([*runs, *ends], other, Names())
+    assert one == other
+    assert len(one.opened["run"]) == 3
+    assert counted(found, REFUSED.name) == {(GAUGES["run"].name, "full"): 3, **MISSING}
+
+
+def test_a_failure_that_stands_is_ended_by_the_next_success_and_by_no_other() -> None:
+    def task(seq: int, action: str, agent: str) -> Seen:
+        run = {"mode": "chat", "task_id": f"t-{seq}"}
+        return seen(action, seq=seq, at=NOON + seq * SECOND, agent=agent, run=run, duration_ms=9)
+
+    ends = ("task.completed", "task.failed", "task.completed", "task.failed", "task.completed")
+    entries = [
+        task(2 * n + k, action, agent)
+        for n, action in enumerate(ends)
+        for k, agent in enumerate(("alice", "bob"))
+    ]
+    one, other = FoldState(), FoldState()
+
+    found = by_plans(entries, one, Names())
+
+    assert found == by_rules(entries, other, Names())
+    assert one == other
+    ((*_, taken),) = [
+        row for (family, _), row in found.totals.histograms.items()
+        if family == TASK_RECOVERY_SECONDS.name
+    ]  # fmt: skip
+    assert taken == 4 * 2 * SECOND
+
+
+def test_a_gauge_says_what_the_newest_entry_says_whatever_it_looks_like() -> None:
+    def sample(seq: int, outcome: str, used: int | None) -> Seen:
+        said = {} if used is None else {"memory_bytes": used}
+        return seen("system.resource_sampled", seq=seq, outcome=outcome, resource=said)
+
+    outcomes = ("success", "unknown", "success", "unknown", "success")
+    entries = [sample(n, each, n or None) for n, each in enumerate(outcomes)]
+
+    for batch in (entries, entries[:4], [*entries[:4], sample(4, "success", -1)]):
+        found = by_plans(batch, FoldState(), Names())
+
+        assert found == by_rules(batch, FoldState(), Names())
+        assert [gauge.value for gauge in found.gauges.values()] == [4 if batch is entries else 3]
 
 
 def test_plans_are_bounded_however_many_looks_come() -> None:
