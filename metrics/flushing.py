@@ -35,7 +35,7 @@ from metrics.increments import Cell
 from metrics.own_numbers import Pauses, Times
 from metrics.own_series import Places, Sums, overflow
 from metrics.platform_families import REFUSED
-from metrics.rollup import columns_of
+from metrics.rollup import columns_of, moment_of
 from metrics.spans import take_out
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ _MAINTAIN_SECONDS: Final = 3600.0
 _KEEP_FLUSHES: Final = timedelta(days=7)
 _HOST_ROLES: Final = ("beat", "append")
 _AWAY: Final = (psycopg.Error, DatabaseError, InterfaceError, PoolTimeout)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _BOUND = "SET LOCAL statement_timeout = 2000"  # ms; what waits longer stays for the next time
 _CLAIM = """
@@ -86,9 +85,9 @@ SET n = t.n + excluded.n,
 """
 _ADD_MINUTES = """
 INSERT INTO metrics_processminute AS t (family, labels, minute, n, buckets, total)
-SELECT n.family, n.labels, n.minute, n.n, n.buckets::bigint[], n.total
-FROM unnest(%s::text[], %s::text[], %s::numeric[], %s::text[], %s::numeric[], %s::timestamptz[])
-    AS n(family, labels, n, buckets, total, minute)
+SELECT n.family, n.labels, to_timestamp(n.at), n.n, n.buckets::bigint[], n.total
+FROM unnest(%s::text[], %s::text[], %s::numeric[], %s::text[], %s::numeric[], %s::float8[])
+    AS n(family, labels, n, buckets, total, at)
 ON CONFLICT (family, labels, minute) DO UPDATE
 SET n = t.n + excluded.n,
     buckets = metrics_add(t.buckets, excluded.buckets),
@@ -207,12 +206,12 @@ class Flusher:
                 return  # it was committed, and only the answer was lost
             totals, folded = self._placed_totals(cursor, sums.totals)
             totals.add(overflow(folded))
-            if columns := columns_of([(None, totals)]):
+            if columns := columns_of([(0, totals)]):
                 cursor.execute(_ADD, columns[:5])
             placed = self._placed_minutes(cursor, sums.minutes)
             if columns := columns_of(placed):
                 cursor.execute(_ADD_MINUTES, columns)
-                take_out(cursor, "processes", (minute for minute, _ in placed if minute))
+                take_out(cursor, "processes", (moment_of(minute) for minute, _ in placed))
 
     def _placed_totals(
         self, cursor: psycopg.Cursor[Any], cell: Cell
@@ -224,13 +223,13 @@ class Flusher:
 
     def _placed_minutes(
         self, cursor: psycopg.Cursor[Any], minutes: dict[int, Cell]
-    ) -> Sequence[tuple[datetime | None, Cell]]:
+    ) -> Sequence[tuple[int, Cell]]:
         if not all(self._minute_places.has(cell) for cell in minutes.values()):
             cursor.execute(_LOCK_PLACES)
             today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
             self._minute_places = Places(cursor.execute(_MINUTE_PLACES, (today,)).fetchall())
         return [
-            (_EPOCH + timedelta(minutes=minute), self._minute_places.placed(cell)[0])
+            (minute, self._minute_places.placed(cell)[0])
             for minute, cell in sorted(minutes.items())
         ]
 

@@ -26,7 +26,7 @@ from django.utils import timezone
 
 from audit import measures
 from metrics.fold import FoldState, Increments, Names
-from metrics.folding import QUARTER_MINUTES
+from metrics.folding import DAY_MINUTES, QUARTER_MINUTES
 from metrics.increments import Cell
 from metrics.knowing import known
 from metrics.labels import AgentLabel, Key
@@ -67,9 +67,9 @@ SET n = t.n + excluded.n,
 """
 _ADD_MINUTES = """
 INSERT INTO metrics_minute AS t (ledger_id, family, labels, minute, n, buckets, total)
-SELECT %s, n.family, n.labels, n.minute, n.n, n.buckets::bigint[], n.total
-FROM unnest(%s::text[], %s::text[], %s::numeric[], %s::text[], %s::numeric[], %s::timestamptz[])
-    AS n(family, labels, n, buckets, total, minute)
+SELECT %s, n.family, n.labels, to_timestamp(n.at), n.n, n.buckets::bigint[], n.total
+FROM unnest(%s::text[], %s::text[], %s::numeric[], %s::text[], %s::numeric[], %s::float8[])
+    AS n(family, labels, n, buckets, total, at)
 ON CONFLICT (ledger_id, family, labels, minute) DO UPDATE
 SET n = t.n + excluded.n,
     buckets = metrics_add(t.buckets, excluded.buckets),
@@ -77,15 +77,17 @@ SET n = t.n + excluded.n,
 """
 _SET_EXEMPLARS = """
 INSERT INTO metrics_exemplar (ledger_id, family, labels, place, trace_id, value, at)
-SELECT %s, n.*
-FROM unnest(%s::text[], %s::text[], %s::int[], %s::text[], %s::numeric[], %s::timestamptz[]) AS n
+SELECT %s, n.family, n.labels, n.place, n.trace_id, n.value,
+    timestamptz 'epoch' + n.us * interval '1 microsecond'
+FROM unnest(%s::text[], %s::text[], %s::int[], %s::text[], %s::numeric[], %s::bigint[])
+    AS n(family, labels, place, trace_id, value, us)
 ON CONFLICT (ledger_id, family, labels, place) DO UPDATE
 SET trace_id = excluded.trace_id, value = excluded.value, at = excluded.at
 """
 _SET_GAUGES = """
 INSERT INTO metrics_gauge (ledger_id, family, labels, value, at)
-SELECT %s, n.*
-FROM unnest(%s::text[], %s::text[], %s::numeric[], %s::timestamptz[]) AS n
+SELECT %s, n.family, n.labels, n.value, timestamptz 'epoch' + n.us * interval '1 microsecond'
+FROM unnest(%s::text[], %s::text[], %s::numeric[], %s::bigint[]) AS n(family, labels, value, us)
 ON CONFLICT (ledger_id, family, labels) DO UPDATE SET value = excluded.value, at = excluded.at
 """
 _ADD_SPEND = """
@@ -104,7 +106,10 @@ ON CONFLICT (ledger_id, quarter, agent, what) DO UPDATE SET n = w.n + excluded.n
 _SEE = """
 INSERT INTO metrics_seen AS s (ledger_id, sort, id, at)
 SELECT %s, n.sort, n.id, n.at
-FROM unnest(%s::text[], %s::bytea[], %s::timestamptz[]) AS n(sort, id, at)
+FROM (
+    SELECT sort, id, timestamptz 'epoch' + us * interval '1 microsecond' AS at
+    FROM unnest(%s::text[], %s::bytea[], %s::bigint[]) AS s(sort, id, us)
+) AS n
 WHERE n.at > clock_timestamp() - make_interval(secs => %s)
 ON CONFLICT (ledger_id, sort, id) DO UPDATE SET at = greatest(s.at, excluded.at)
 """
@@ -184,12 +189,12 @@ class Rollups:
             self._learned = _Learned(names, rows or (0, 0))
 
     def _add(self, cursor: psycopg.Cursor[Any], ledger_id: int, added: Increments) -> None:
-        if columns := columns_of([(None, added.totals)]):
+        if columns := columns_of([(0, added.totals)]):
             cursor.execute(_ADD_TOTALS, (ledger_id, *columns[:5]))
         kept = self._kept_minutes(cursor, added.minutes)
         if columns := columns_of(kept):
             cursor.execute(_ADD_MINUTES, (ledger_id, *columns))
-            take_out(cursor, "entries", (minute for minute, _ in kept if minute is not None))
+            take_out(cursor, "entries", (moment_of(minute) for minute, _ in kept))
         if added.exemplars:
             cursor.execute(_SET_EXEMPLARS, (ledger_id, *_exemplars(added)))
         if added.gauges:
@@ -201,15 +206,12 @@ class Rollups:
 
     def _kept_minutes(
         self, cursor: psycopg.Cursor[Any], minutes: Mapping[int, Cell]
-    ) -> list[tuple[datetime | None, Cell]]:
+    ) -> list[tuple[int, Cell]]:
         """Return the minutes that policy keeps, in order, and see that their days have a place."""
-        first = oldest_day(timezone.now().date())
-        kept: list[tuple[datetime | None, Cell]] = []
-        for number in sorted(minutes):
-            minute = _EPOCH + timedelta(minutes=number)
-            if minute.date() >= first:
-                kept.append((minute, minutes[number]))
-        for day in sorted({minute.date() for minute, _ in kept if minute is not None}):
+        first = (oldest_day(timezone.now().date()) - _EPOCH.date()).days * DAY_MINUTES
+        kept = [(minute, minutes[minute]) for minute in sorted(minutes) if minute >= first]
+        for number in sorted({minute // DAY_MINUTES for minute, _ in kept}):
+            day = _EPOCH.date() + timedelta(days=number)
             cursor.execute(_MAKE_DAYS, (day, day))  # asked each time: a rollback takes a day back
         return kept
 
@@ -219,32 +221,39 @@ def oldest_day(today: date) -> date:
     return today - timedelta(days=settings.METRICS_MINUTE_DAYS)
 
 
-def columns_of(cells: Iterable[tuple[datetime | None, Cell]]) -> tuple[Any, ...] | None:
+def moment_of(minute: int) -> datetime:
+    """Return when a minute since 1970 begins."""
+    return _EPOCH + timedelta(minutes=minute)
+
+
+def columns_of(cells: Iterable[tuple[int, Cell]]) -> tuple[str, ...] | None:
     """Return family, labels, n, buckets, total and minute of each series; None when there is none.
 
-    In one order for all who write, so that two writers wait for each other and never for ever.
+    Cells come with their minute since 1970. Each column is text that Postgres reads as an array,
+    minutes in seconds. In one order for all who write, so that two writers wait for each other and
+    never for ever.
     """
-    lines: list[tuple[str, str, int, str | None, int, datetime | None]] = []
+    lines: list[tuple[int, str, str, int, str, int]] = []
     for minute, cell in cells:
         lines += [
-            (family, " ".join(values), number, None, 0, minute)
+            (minute * 60, family, " ".join(values), number, "NULL", 0)
             for (family, values), number in cell.counts.items()
         ]
         lines += [
-            (family, " ".join(values), 0, _literal(row[:-1]), row[-1], minute)
+            (minute * 60, family, " ".join(values), 0, f'"{_literal(row[:-1])}"', row[-1])
             for (family, values), row in cell.histograms.items()
         ]
     if not lines:
         return None
-    lines.sort(key=lambda line: (line[5] or _EPOCH, line[0], line[1]))
-    families, labels, numbers, buckets, sums, minutes = zip(*lines, strict=True)
+    lines.sort()  # a series is there once, so that nothing behind its name is compared
+    minutes, families, labels, numbers, buckets, sums = zip(*lines, strict=True)
     return (
-        list(families),
-        list(labels),
+        _texts(families),
+        _texts(labels),
         _literal(numbers),
-        list(buckets),
+        f"{{{','.join(buckets)}}}",
         _literal(sums),
-        list(minutes),
+        _literal(minutes),
     )
 
 
@@ -253,23 +262,31 @@ def _literal(numbers: Iterable[int]) -> str:
     return f"{{{','.join(map(str, numbers))}}}"
 
 
-def _exemplars(added: Increments) -> tuple[list[Any], ...]:
+def _texts(texts: Sequence[str]) -> str:
+    """Return texts likewise; at least one."""
+    joined = '","'.join(texts)
+    if "\\" in joined or joined.count('"') != 2 * (len(texts) - 1):  # hardly ever
+        joined = '","'.join([each.replace("\\", "\\\\").replace('"', '\\"') for each in texts])
+    return f'{{"{joined}"}}'
+
+
+def _exemplars(added: Increments) -> tuple[str, ...]:
     ordered = sorted(added.exemplars.items(), key=lambda item: item[0])
     return (
-        *_series(key for (key, _), _ in ordered),
-        [place for (_, place), _ in ordered],
-        [one.trace_id for _, one in ordered],
-        [one.value for _, one in ordered],
-        [_moment(one.at_us) for _, one in ordered],
+        *_series([key for (key, _), _ in ordered]),
+        _literal(place for (_, place), _ in ordered),
+        _texts([one.trace_id for _, one in ordered]),
+        _literal(one.value for _, one in ordered),
+        _literal(one.at_us for _, one in ordered),
     )
 
 
-def _gauges(added: Increments) -> tuple[list[Any], ...]:
+def _gauges(added: Increments) -> tuple[str, ...]:
     ordered = sorted(added.gauges.items())
     return (
-        *_series(key for key, _ in ordered),
-        [one.value for _, one in ordered],
-        [_moment(one.at_us) for _, one in ordered],
+        *_series([key for key, _ in ordered]),
+        _literal(one.value for _, one in ordered),
+        _literal(one.at_us for _, one in ordered),
     )
 
 
@@ -287,7 +304,7 @@ def _spend(added: Increments) -> tuple[list[Any], ...]:
 def _work(added: Increments, first: date) -> tuple[list[Any], ...] | None:
     """Return the columns of what agents did on days that policy keeps; None when nothing is."""
     quarters = {
-        number: _EPOCH + timedelta(minutes=number * QUARTER_MINUTES)
+        number: moment_of(number * QUARTER_MINUTES)
         for number in {quarter for quarter, _, _ in added.work}
     }
     kept = sorted(
@@ -300,20 +317,12 @@ def _work(added: Increments, first: date) -> tuple[list[Any], ...] | None:
 
 def _present(there: Present) -> tuple[Any, ...]:
     return (
-        [sort for sort, _ in there],
-        [print_ for _, print_ in there],
-        [_moment(at) for at in there.values()],
+        _texts([sort for sort, _ in there]),
+        _texts([f"\\x{print_.hex()}" for _, print_ in there]),
+        _literal(there.values()),
         KEPT_SECONDS,
     )
 
 
-def _series(keys: Iterable[Key]) -> tuple[list[str], list[str]]:
-    families, labels = [], []
-    for family, values in keys:
-        families.append(family)
-        labels.append(" ".join(values))
-    return families, labels
-
-
-def _moment(us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=us)
+def _series(keys: Sequence[Key]) -> tuple[str, str]:
+    return _texts([family for family, _ in keys]), _texts([" ".join(values) for _, values in keys])
