@@ -3,9 +3,10 @@
 `start(role)` begins it, once a process; a forked child begins anew by itself. One thread writes:
 what was gathered since (audit.measures), processor time, pauses, requests of a web process, and in
 one process the machine's own numbers. A flush is one transaction that also notes its number in
-metrics_flush, so that one whose answer was lost is not added again. What could not be written
-stays in memory as sums, bounded by the families' caps, and is written when the database is back;
-a process that is killed takes at most its last 5 s along.
+metrics_flush, so that one whose answer was lost is not added again; how the machine is comes behind
+it, in a transaction of its own. What could not be written stays in memory as sums, bounded by the
+families' caps, and is written when the database is back; a process that is killed takes at most its
+last 5 s along.
 
 Never raises into the process, never counts an entry: those are rollup.py's. Who shows the rows:
 expose.py.
@@ -23,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any, Final
 
+import psutil  # type: ignore[import-untyped]  # ships no types
 import psycopg
 import structlog
 from django.db import DatabaseError, InterfaceError, connections
@@ -176,9 +178,11 @@ class Flusher:
         if self._pending is None and self._waiting.is_empty():
             return  # switched off; a process that gathers has its own time to tell at least
         connection = self._connection()
-        if self._host is not None and measures.is_gathering() and self._host.is_ours(connection):
-            self._host.add_to(self._waiting)
-            self._tell_host(connection, self._host)
+        host = self._host if measures.is_gathering() else None
+        if host is not None and not host.is_ours(connection):
+            host = None
+        if host is not None:
+            host.add_to(self._waiting)
         # What failed before comes first, as it was: its number may have been committed.
         while self._pending is not None or not self._waiting.is_empty():
             if self._pending is None:
@@ -186,6 +190,9 @@ class Flusher:
                 self.number += 1
             self.commit(connection, self._pending)
             self._pending = None
+        # Last: what the process counted must not wait for a machine that is slow to say how it is.
+        if host is not None:
+            self._tell_host(connection, host)
         if self._own is not None and "pool" in self._own.settings_dict["OPTIONS"]:
             self._let_go()
 
@@ -234,6 +241,15 @@ class Flusher:
         ]
 
     def _tell_host(self, connection: psycopg.Connection[Any], host: Host) -> None:
+        """Write how the machine is; where that fails it is told the next time, as it is then."""
+        try:
+            self._write_host(connection, host)
+        except (*_AWAY, OSError, psutil.Error) as error:
+            log.warning("metrics.host_not_told", error=f"{type(error).__name__}: {error}"[:300])
+            if connection.closed:
+                self._let_go()
+
+    def _write_host(self, connection: psycopg.Connection[Any], host: Host) -> None:
         with connection.transaction(), connection.cursor() as cursor:
             cursor.execute(_BOUND)
             host.tell(cursor)

@@ -206,6 +206,25 @@ def test_one_process_alone_tells_of_the_machine() -> None:
     assert not append.tells_of_machine
 
 
+def test_a_machine_that_cannot_be_told_of_costs_no_count(
+    superuser: psycopg.Connection[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    beat = Flusher("beat")
+    beat.switch(on=True)
+    measures.count(LINES, "error", n=3)
+
+    with superuser.transaction():
+        superuser.execute("LOCK TABLE metrics_fact IN ACCESS EXCLUSIVE MODE")
+        assert beat.flush()
+        assert log_lines("error") == 3
+    assert beat.flush()
+
+    beat.switch(on=False)
+    beat.close()
+    assert any("metrics.host_not_told" in each for each in caplog.messages)
+    assert rows("SELECT 1 FROM metrics_fact WHERE family = 'obs_host_cpu_usage_ratio'")
+
+
 # --- Real processes -------------------------------------------------------------------------------
 
 SCRIPT = """
