@@ -37,8 +37,9 @@ log = structlog.get_logger(__name__)
 Batch: TypeAlias = Sequence[tuple[int, bytes]]
 """`(seq, record)` of consecutive entries of one ledger."""
 
-BATCH = 2000
-"""Entries a transaction."""
+BATCH = 4000
+"""Entries a transaction, at most. What a batch costs however long it is, above all rows that count,
+is shared by as many; what it holds in memory grows with them."""
 
 _TURN_SECONDS = 2.0
 """A slow projection that lags behind must not hold up who waits for the same process."""
