@@ -1,7 +1,8 @@
 """Measure what metrics cost: the projection, one operation, one line of log, and all together.
 
 First on a bare Postgres, what the projection takes beside append, for the same entries: CPU of the
-process and of its backend. Target: at most 20 % of append's. Then single costs, absolute: a count,
+process and of its backend, alone and as what it adds to a worker that lets all projections read.
+Target: at most 20 % of append's. Then single costs, absolute: a count,
 an observation, a line of log, an append of one event. Last a whole installation: ingest with
 metrics and without, turn by turn through the switch; the addresses that probes ask; and an agent's
 loop of half a second with ten counts, fifty lines of log and three audited acts, beside the same
@@ -17,14 +18,15 @@ import statistics
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-import psutil  # type: ignore[import-untyped]  # ships no types
 import psycopg
+from psycopg import sql
 
 from benchmarks import fleet, sample, seed
 from benchmarks.figures import Findings, arguments, percentile, report, say
@@ -33,6 +35,7 @@ from benchmarks.sender import Sender, post_all
 from benchmarks.watch import Watch
 
 WARM: Final = 4_000
+PROJECTED: Final = 3  # turns with metrics and without
 BATCH: Final = 100
 CONNECTIONS: Final = 4
 OPERATIONS: Final = 100_000
@@ -72,18 +75,35 @@ def main() -> None:
         "--posted", type=int, default=40_000, help="events a turn of ingest (default 40,000)"
     )
     parser.add_argument("--turns", type=int, default=2, help="turns with and without (default 2)")
+    parser.add_argument(
+        "--projection", action="store_true", help="measure the projection beside append alone"
+    )
     options = parser.parse_args()
+    if options.projection:
+        report(options, lambda: measure_projection(options.events))
     report(options, lambda: measure(options.events, options.posted, options.turns))
+
+
+def measure_projection(events: int) -> Findings:
+    """Measure the projection beside append alone."""
+    found = Findings(question="What does the projection of metrics cost?")
+    with database() as address, psycopg.connect(address, autocommit=True) as connection:
+        _measure_projections(found, connection, events)
+    return found
+
+
+def _measure_projections(found: Findings, connection: psycopg.Connection, events: int) -> None:
+    # A first round fills what a process and its backend keep: plans of statements, names.
+    _measure_projection(Findings(question=""), connection, "warm up", WARM)
+    _measure_projection(found, connection, "recorded sessions", events)
+    _measure_projection(found, connection, "demo fleet", events)
 
 
 def measure(events: int, posted: int, turns: int) -> Findings:
     """Measure all of it, the single costs first."""
     found = Findings(question="What do metrics cost?")
     with database() as address, psycopg.connect(address, autocommit=True) as connection:
-        # A first round fills what a process and its backend keep: plans of statements, names.
-        _measure_projection(Findings(question=""), connection, "warm up", WARM)
-        _measure_projection(found, connection, "recorded sessions", events)
-        _measure_projection(found, connection, "demo fleet", events)
+        _measure_projections(found, connection, events)
         _measure_operations(found)
         _measure_lines(found)
         _measure_append(found, connection)
@@ -124,18 +144,21 @@ def _spent() -> Iterator[Cpu]:
 
 
 def _busy(pid: int) -> float:
-    times = psutil.Process(pid).cpu_times()
-    return float(times.user + times.system)
+    # The scheduler's own account: that of psutil counts in hundredths of a second.
+    ran, _, _ = Path(f"/proc/{pid}/schedstat").read_text().split()
+    return int(ran) / 1e9
 
 
 def _measure_projection(
     found: Findings, connection: psycopg.Connection, kind: str, events: int
 ) -> None:
-    """Append entries and let the projection read them, and set the one beside the other."""
+    """Append entries and let projections read them, and set the one beside the other.
+
+    That of metrics alone, which reads the entries for itself; then all together, which read them
+    once, with that of metrics and without.
+    """
     from audit.append import append_pending
     from audit.ledgers import open_ledger
-    from audit.project import catch_up
-    from metrics.rollup import Rollups
 
     ledger = open_ledger(kind.replace(" ", "."))
     say(f"{events:,} entries: {kind}")
@@ -143,23 +166,79 @@ def _measure_projection(
         seed.receive_fleet(ledger.id, ledger.name, fleet.in_order(events))
     else:
         seed.put(connection, ledger.id, sample.live_posts(events, batch=BATCH))
+    # As autovacuum does in time: a plan made for empty tables would be charged to append.
+    connection.execute("ANALYZE audit_inbox, audit_eventkey")
     with _spent() as appending:
         while append_pending(ledger.id):
             pass
     connection.execute("VACUUM ANALYZE audit_entry")
-    rollups = Rollups()
-    with _spent() as counting:
-        while catch_up(ledger.id, rollups):
-            pass
-    for name, spent in (("append", appending), ("projection", counting)):
-        found.add(f"{name} of {kind}: CPU of the process", spent.own / events * 1e6, "µs/entry")
-        found.add(f"{name} of {kind}: CPU of its backend", spent.backend / events * 1e6, "µs/entry")
+    _add_costs(found, f"append of {kind}", appending, events)
+    alone = _project(connection, ledger.id, ["metrics"])
+    _add_costs(found, f"projection of {kind}", alone, events)
     found.add(
         f"projection of {kind} as a share of append",
-        counting.both / appending.both * 100,
+        alone.both / appending.both * 100,
         "% of CPU",
         at_most=20,
     )
+    added = _added(connection, ledger.id)
+    _add_costs(found, f"metrics among all projections, {kind}", added, events)
+    found.add(
+        f"metrics among all projections, {kind}, as a share of append",
+        added.both / appending.both * 100,
+        "% of CPU",
+        at_most=20,
+    )
+
+
+def _add_costs(found: Findings, name: str, spent: Cpu, events: int) -> None:
+    found.add(f"{name}: CPU of the process", spent.own / events * 1e6, "µs/entry")
+    found.add(f"{name}: CPU of its backend", spent.backend / events * 1e6, "µs/entry")
+
+
+def _added(connection: psycopg.Connection, ledger_id: int) -> Cpu:
+    """Return what metrics add where all project: the least of some turns, less that without."""
+    from audit.project import projections
+
+    every = list(projections())
+    without = [name for name in every if name != "metrics"]
+    spent: dict[str, list[Cpu]] = {which: [] for which in TURNS}
+    for which in TURNS * PROJECTED:
+        names = every if which == "with" else without
+        spent[which].append(_project(connection, ledger_id, names))
+    least = {which: min(each, key=lambda cpu: cpu.both) for which, each in spent.items()}
+    return Cpu(
+        own=least["with"].own - least["without"].own,
+        backend=least["with"].backend - least["without"].backend,
+    )
+
+
+def _project(connection: psycopg.Connection, ledger_id: int, names: Sequence[str]) -> Cpu:
+    """Let these project all from the first entry on, as a worker does."""
+    from django.conf import settings
+    from django.test import override_settings
+    from django.utils.module_loading import import_string
+
+    from audit.project import catch_up_all, projections
+
+    known = projections()
+    for each in known.values():
+        for table in each.tables:
+            connection.execute(
+                sql.SQL("DELETE FROM {} WHERE ledger_id = %s").format(sql.Identifier(table)),
+                [ledger_id],
+            )
+            connection.execute(sql.SQL("VACUUM ANALYZE {}").format(sql.Identifier(table)))
+    connection.execute("DELETE FROM audit_projection WHERE ledger_id = %s", [ledger_id])
+    kept = [path for path in settings.PROJECTIONS if import_string(path).name in names]
+    projections.cache_clear()  # what they remember is of rows that are gone
+    try:
+        with override_settings(PROJECTIONS=kept), _spent() as spent:
+            while catch_up_all(ledger_id):
+                pass
+    finally:
+        projections.cache_clear()
+    return spent
 
 
 # --- Single costs --------------------------------------------------------------------------------
