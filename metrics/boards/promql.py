@@ -97,10 +97,13 @@ def slope(family: Family, by: str = "", where: str = "", *, over: str) -> str:
 
 
 def ahead(family: Family, by: str = "", where: str = "", *, over: str, seconds: int) -> str:
-    """Return what a gauge will say after so many seconds, by a straight line through a window."""
+    """Return what a gauge will say after so many seconds, by a straight line through a window.
+
+    Never less than 0: a line through a minute of samples leads anywhere, and no gauge goes below.
+    """
     assert family.kind == "gauge", f"{family.name} is no gauge"
     series = f"{family.name}{_matchers(family, where)}[{over}]"
-    return f"sum{_by(family, by)}(predict_linear({series}, {seconds}))"
+    return f"clamp_min(sum{_by(family, by)}(predict_linear({series}, {seconds})), 0)"
 
 
 def total(family: Family, by: str = "", where: str = "") -> str:

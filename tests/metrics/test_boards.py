@@ -85,6 +85,7 @@ PROMTOOL = shutil.which("promtool")
 FUNCTIONS = {
     "sum", "min", "max", "avg", "topk", "rate", "increase", "histogram_quantile", "deriv",
     "predict_linear", "avg_over_time", "stddev_over_time", "count", "vector",
+    "clamp_min",
 }  # fmt: skip
 WORDS = {"by", "or", "offset"}
 COUNTING = {"rate", "increase"}

@@ -242,6 +242,39 @@ def test_who_is_a_person_or_unknown_has_a_pseudonym_and_keeps_it(
     assert name not in text_of(grafana)
 
 
+def test_who_acted_is_read_whatever_else_an_actor_says(
+    ledger: Ledger, grafana: psycopg.Connection[Any]
+) -> None:
+    cunning = '"},"agent":{"type":"human","id":"x"},"actor":{"type":"system"'
+    chain(
+        ledger,
+        [
+            make_event(
+                category="system",
+                action="x.acme-corp.Very_Long.verb",
+                actor={
+                    "type": "human",
+                    "id": "u-é",
+                    "roles": [cunning],
+                    "org_unit": cunning,
+                    "session_id": cunning,
+                    "on_behalf_of": {"type": "agent", "id": "b"},
+                    "delegation_chain": [{"type": "service", "id": cunning}],
+                },
+                target=None,
+                tool=None,
+                details={"actor": {"type": "agent"}, "session_id": "not it"},
+            ),
+            make_event(details={"session_id": "not it", "conversation_id": "nor that"}),
+        ],
+    )
+
+    found = shown(grafana, "obs_grafana_entries", ledger, "seq", "actor_type")
+
+    assert found == [(0, "human"), (1, "agent")]
+    assert len(shown(grafana, "obs_grafana_sessions", ledger, "session")) == 1
+
+
 def test_no_text_of_an_event_is_shown(ledger: Ledger, grafana: psycopg.Connection[Any]) -> None:
     secret = uuid.uuid4().hex
     chain(
