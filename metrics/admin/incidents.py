@@ -32,7 +32,7 @@ MAY_OPEN, MAY_ACT = "metrics.add_incident", "metrics.change_incident"
 _LIST, _ROW = "metrics_incident_changelist", "metrics_incident_change"
 _FIELDS: Final = ("title", "severity", "ledger", "summary")
 _STEPS: Final[dict[Step, tuple[str, str]]] = {
-    "opened": ("flag", "opened it"),
+    "opened": ("flag", "opened it:"),
     "ended": ("timer_off", "noted that what raised it holds no more"),
     "acknowledged": ("pan_tool", "acknowledged it"),
     "resolved": ("task_alt", "resolved it; the cause:"),
@@ -123,7 +123,7 @@ class IncidentAdmin(ReadOnlyModelAdmin):
             row=row,
             word=row.word(),
             source=SOURCES[row.source],
-            labels=sorted(row.labels.items()),
+            labels=_other_labels(row),
             lines=[(each, *_STEPS[each.act]) for each in reversed(found)],
             linked=[each for each in found if each.act == "linked"],
             is_reviewed=_is_reviewed(found),
@@ -236,6 +236,14 @@ def _done(
     else:
         say(request, f"{good}; this is an entry.", is_good=True)
     return HttpResponseRedirect(url_of(_ROW, row.id))
+
+
+def _other_labels(row: Incident) -> list[tuple[str, str]]:
+    """Return the labels that the page does not say in other words."""
+    said = {"alertname": row.name, "severity": row.severity}
+    if row.ledger is not None:
+        said["ledger"] = row.ledger.name
+    return sorted(each for each in row.labels.items() if each not in said.items())
 
 
 def _is_reviewed(found: list[Act]) -> bool:

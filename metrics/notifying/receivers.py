@@ -151,10 +151,10 @@ def _sent(*row: Any) -> Sent:
 
 
 def _shown(receiver: Receiver) -> dict[str, object]:
-    """Return what an entry says of it."""
+    """Return what an entry says of it: of an address not its query, where people put tokens."""
     return {
         "kind": receiver.kind,
         "severity": receiver.severity,
-        "address": receiver.target,
+        "address": receiver.target.partition("?")[0],
         "file": receiver.secret,
     }

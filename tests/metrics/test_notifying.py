@@ -12,21 +12,24 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.utils import timezone
+from psycopg.errors import InsufficientPrivilege
 from pytest_django import Settings
 
 from audit.outbound import Rules, parse_networks
 from audit.sinks.webhook import signature_of
 from metrics.acting import ChangeRefused
 from metrics.incidents import acts, opening
+from metrics.incidents import timeline as steps
 from metrics.incidents.timeline import timeline
 from metrics.models import Incident, Receiver
-from metrics.notifying import receivers, secret_files
+from metrics.notifying import deliver, queue, receivers, secret_files
 from metrics.notifying.deliver import LEASE, PAUSES, TRIES, deliver_waiting
 from metrics.notifying.kinds import PAGERDUTY
 from metrics.notifying.receivers import Draft, Sent
 from metrics.tasks import tell_of_incidents
 from tests.audit.sinks.publishing import Receiver as Server
 from tests.audit.sinks.publishing import receiving
+from tests.audit.tampering import AsRole
 from tests.compliance.mailbox import Mailbox, mailbox
 from tests.metrics.deciding import newest_change
 from tests.metrics.incident_making import START, forget_incidents, opened
@@ -362,6 +365,43 @@ def test_a_mail_server_that_is_away_is_named(settings: Settings) -> None:
     deliver_waiting(timezone.now())
 
     assert "the mail server 127.0.0.1:9 did not take the mail" in about(incident)[0].error
+
+
+# --- What each role of Postgres may do ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ["web", "worker"])
+def test_web_and_worker_open_and_end_incidents_and_put_messages_on_their_way(
+    as_role: AsRole, role: str
+) -> None:
+    connection = as_role(role)
+    with connection.transaction(force_rollback=True):
+        asked = {
+            "source": "evaluator", "fingerprint": "f", "started_at": START, "name": "A",
+            "severity": "critical", "labels": "{}", "summary": "s", "description": "",
+            "runbook": "", "ledger_id": None, "opened_by": "",
+        }
+        ((number,),) = connection.execute(opening._OPEN, asked).fetchall()
+        connection.execute(steps._WRITE, (number, "", "opened", "s", None, None))
+        connection.execute(queue._OPENING, {"incident": number, "severity": "critical"})
+        ended = connection.execute(opening._END, asked | {"ended_at": START}).fetchall()
+        assert ended == [(number,)]
+        connection.execute(queue._END, {"incident": number})
+
+
+def test_only_the_worker_says_that_a_message_was_sent(as_role: AsRole) -> None:
+    taking = {"now": START, "until": START, "failed": []}
+    as_role("worker").execute(deliver._TAKE, taking)
+
+    with pytest.raises(InsufficientPrivilege):
+        as_role("web").execute(deliver._TAKE, taking)
+
+
+@pytest.mark.parametrize("table", ["incident", "incidentact", "receiver", "notification"])
+@pytest.mark.parametrize("role", ["web", "worker"])
+def test_no_running_role_takes_anything_away(as_role: AsRole, role: str, table: str) -> None:
+    with pytest.raises(InsufficientPrivilege):
+        as_role(role).execute(f"DELETE FROM metrics_{table}")
 
 
 # --- Secrets and addresses -----------------------------------------------------------------------
