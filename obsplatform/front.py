@@ -22,11 +22,11 @@ from django.views.decorators.http import require_safe
 from audit.admin.curl import curl_line
 from audit.admin.lines import newest_lines, wrong_lines
 from audit.arrivals import first_seq_since
-from audit.models import Agent, Quarantine
+from audit.database import rows
+from audit.models import Agent
 from audit.state import LedgerState, ledger_states, own_state
 from compliance.admin.cards import cards, first_line
 from compliance.waiting import waiting
-from metrics.models import Incident
 
 NEWEST = 10
 WRONG = 10
@@ -36,6 +36,19 @@ MOST_HELD = 1_000
 REFRESH_SECONDS = 5
 _MAY_DECIDE = "compliance.view_decision"
 _MAY_SEE_INCIDENTS = "metrics.view_incident"
+
+# One question for both; of the incidents of the installation, those that nobody looks after.
+_FOR_A_PERSON = """
+SELECT
+    (SELECT count(*) FROM (
+        SELECT
+        FROM audit_quarantine
+        WHERE ledger_id = %s
+          AND state = 'open'
+        LIMIT %s
+    ) AS held),
+    (SELECT count(*) FROM metrics_incident WHERE resolved_at IS NULL AND acknowledged_at IS NULL)
+"""
 
 SPANS = (("the last hour", timedelta(hours=1)), ("the last 24 hours", timedelta(hours=24)))
 
@@ -89,13 +102,13 @@ def _live_part(request: HttpRequest) -> dict[str, Any]:
     }
     if shown is None:
         return part
-    held = _held(shown)
+    held, incidents = _for_a_person(shown)
     return part | {
         "arrived": _arrived(shown, now),
         "held": held,
         "held_is_exact": held < MOST_HELD,
         "people_wait": waiting(shown.id) if request.user.has_perm(_MAY_DECIDE) else None,
-        "incidents": _open_incidents() if request.user.has_perm(_MAY_SEE_INCIDENTS) else 0,
+        "incidents": incidents if request.user.has_perm(_MAY_SEE_INCIDENTS) else 0,
         "wrong": wrong_lines(shown, WRONG),
         "agents": list(
             Agent.objects.filter(ledger_id=shown.id).order_by("-last_seen", "agent_id")[:AGENTS]
@@ -124,12 +137,7 @@ def _arrived(shown: LedgerState, now: datetime) -> list[tuple[str, int, int]]:
     return found
 
 
-def _held(shown: LedgerState) -> int:
-    """Return how many events wait in quarantine for a person, at most MOST_HELD."""
-    held = Quarantine.objects.filter(ledger_id=shown.id, state="open")
-    return len(held.values_list("id", flat=True)[:MOST_HELD])
-
-
-def _open_incidents() -> int:
-    """Return how many incidents of the installation nobody looks after yet."""
-    return Incident.objects.filter(**Incident.IN_STATE["open"]).count()
+def _for_a_person(shown: LedgerState) -> tuple[int, int]:
+    """Return how many events are in quarantine, at most MOST_HELD, and how many incidents wait."""
+    ((held, incidents),) = rows(_FOR_A_PERSON, (shown.id, MOST_HELD))
+    return held, incidents
