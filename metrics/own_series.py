@@ -30,6 +30,9 @@ REASONS: Final = (
 )  # fmt: skip
 """Why events or POSTs were not taken."""
 
+CHANNELS: Final = ("slack", "pagerduty", "webhook", "email")
+"""How receivers of incidents are told."""
+
 _OURS: Final[dict[str, Mapping[str, tuple[str, ...]]]] = {
     "obs_ingest_rejected_total": {"reason": REASONS},
     "obs_http_requests_total": {"status_class": ("1xx", "2xx", "3xx", "4xx", "5xx")},
@@ -42,6 +45,7 @@ _OURS: Final[dict[str, Mapping[str, tuple[str, ...]]]] = {
     "obs_host_network_io_bytes_total": {"direction": ("received", "sent")},
     "obs_gc_pause_seconds": {"generation": ("0", "1", "2")},
     "obs_context_switches_total": {"kind": ("voluntary", "involuntary")},
+    "obs_notifications_total": {"channel": CHANNELS, "outcome": ("success", "error")},
     "obs_log_records_total": {"level": ("debug", "info", "warning", "error", "critical")},
 }
 """By family, labels whose values are ours; of all other families those of family.CLOSED."""
@@ -59,6 +63,11 @@ _ZEROS: Final[Mapping[str, frozenset[Key]]] = {
         *(("obs_log_records_total", (each,)) for each in _OURS["obs_log_records_total"]["level"]),
         ("obs_observability_overhead_seconds_total", ("logging",)),
         ("obs_observability_overhead_seconds_total", ("metrics",)),
+    }),
+    "worker": frozenset({
+        ("obs_notifications_total", (channel, outcome))
+        for channel in CHANNELS
+        for outcome in ("success", "error")
     }),
     "web": frozenset({
         ("obs_auth_attempts_total", ("api_key", "success")),

@@ -133,7 +133,7 @@ ALERTS_FIRING: Final = family(
     help="Alerts that fire now.",
 )  # fmt: skip
 NOTIFICATIONS: Final = family(
-    "counter", 78, "obs_notifications_total", "channel outcome", cap=12, sources=("later",),
+    "counter", 78, "obs_notifications_total", "channel outcome", cap=12, sources=("process",),
     help="Messages to people, by channel and whether they went out.",
 )  # fmt: skip
 ANOMALIES: Final = family(

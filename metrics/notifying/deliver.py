@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
 
+from audit import measures
 from audit.database import rows
 from audit.models import Ledger
 from metrics.incidents import timeline
@@ -138,8 +139,11 @@ def _deliver(one: _Try) -> bool:
     except NotTold as error:
         return _give_up(one, str(error)) if one.is_last else _try_again(one, str(error))
     with transaction.atomic():
-        if rows(_SENT, (one.id, one.tries)) and one.incident is not None:
+        sent = rows(_SENT, (one.id, one.tries))
+        if sent and one.incident is not None:
             _note(one, "told", "")
+    if sent:
+        measures.count("obs_notifications_total", one.receiver.kind, "success")
     return True
 
 
@@ -155,6 +159,8 @@ def _give_up(one: _Try, error: str) -> bool:
         given_up = rows(_GIVEN_UP, {"id": one.id, "tries": one.tries, "error": error})
         if given_up and one.incident is not None:
             _note(one, "not_told", f": {error}")
+    if given_up:
+        measures.count("obs_notifications_total", one.receiver.kind, "error")
     log.error("notification.given_up", receiver=one.receiver.name, tries=one.tries, error=error)
     return False
 

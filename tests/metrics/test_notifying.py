@@ -15,6 +15,7 @@ from django.utils import timezone
 from psycopg.errors import InsufficientPrivilege
 from pytest_django import Settings
 
+from audit import measures
 from audit.outbound import Rules, parse_networks
 from audit.sinks.webhook import signature_of
 from metrics.acting import ChangeRefused
@@ -24,8 +25,9 @@ from metrics.incidents.timeline import timeline
 from metrics.models import Incident, Receiver
 from metrics.notifying import deliver, queue, receivers, secret_files
 from metrics.notifying.deliver import LEASE, PAUSES, TRIES, deliver_waiting
-from metrics.notifying.kinds import PAGERDUTY
+from metrics.notifying.kinds import KINDS, PAGERDUTY
 from metrics.notifying.receivers import Draft, Sent
+from metrics.own_series import CHANNELS
 from metrics.tasks import tell_of_incidents
 from tests.audit.sinks.publishing import Receiver as Server
 from tests.audit.sinks.publishing import receiving
@@ -323,6 +325,22 @@ def test_a_message_whose_worker_died_is_taken_again_after_the_lease(
     assert receivers.messages_to(made, most=1)[0].tries == 2
 
 
+def test_what_went_out_and_what_was_given_up_is_counted(server: Server, tmp_path: Path) -> None:
+    made = webhook(server, tmp_path)
+    was_gathering = measures.is_gathering()
+    measures.gather(True)
+    try:
+        measures.drain()
+        for server.status in (200, 500):
+            receivers.try_out(made, by="Alice")
+            deliver_waiting(timezone.now())
+        found = [each for each in measures.drain() if each[0] == "obs_notifications_total"]
+    finally:
+        measures.gather(was_gathering)
+
+    assert [each[1] for each in found] == [("webhook", "success"), ("webhook", "error")]
+
+
 def test_one_receiver_that_fails_holds_no_other_up(server: Server, tmp_path: Path) -> None:
     receiver("webhook", name="dead", target="http://127.0.0.1:9/x", secret="hook")
     webhook(server, tmp_path)
@@ -377,9 +395,17 @@ def test_web_and_worker_open_and_end_incidents_and_put_messages_on_their_way(
     connection = as_role(role)
     with connection.transaction(force_rollback=True):
         asked = {
-            "source": "evaluator", "fingerprint": "f", "started_at": START, "name": "A",
-            "severity": "critical", "labels": "{}", "summary": "s", "description": "",
-            "runbook": "", "ledger_id": None, "opened_by": "",
+            "source": "evaluator",
+            "fingerprint": "f",
+            "started_at": START,
+            "name": "A",
+            "severity": "critical",
+            "labels": "{}",
+            "summary": "s",
+            "description": "",
+            "runbook": "",
+            "ledger_id": None,
+            "opened_by": "",
         }
         ((number,),) = connection.execute(opening._OPEN, asked).fetchall()
         connection.execute(steps._WRITE, (number, "", "opened", "s", None, None))
@@ -536,3 +562,7 @@ def test_secrets_are_files_directly_in_the_folder(tmp_path: Path, settings: Sett
 
 def test_the_started_time_is_that_of_the_alert() -> None:
     assert opened().started_at == START
+
+
+def test_every_kind_of_receiver_is_a_channel_of_the_metric() -> None:
+    assert set(CHANNELS) == set(KINDS)
