@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from metrics import facts, past, presence, spans, upkeep
+from metrics import facts, history, past, presence, spans, upkeep
 from metrics.notifying import deliver
 from metrics.remedies import looking
 
@@ -18,6 +18,12 @@ def ask_for_facts() -> None:
     finally:  # a source with a defect must not let the rest grow for ever
         past.remember()
         presence.forget_old()
+
+
+@shared_task(name="metrics.history")
+def keep_gauges() -> None:
+    """Keep what gauges say now in this minute of history; beat calls it each 15 seconds."""
+    history.keep_gauges(timezone.now())
 
 
 @shared_task(name="metrics.upkeep")

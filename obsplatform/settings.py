@@ -165,6 +165,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60.0},
     },
+    "keep gauges by the minute": {
+        "task": "metrics.history",
+        "schedule": 15.0,
+        "options": {"expires": 15.0},
+    },
     "keep days of metrics": {"task": "metrics.upkeep", "schedule": 3600.0},
     "tell of incidents": {
         "task": "metrics.notify",

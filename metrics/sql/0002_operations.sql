@@ -8,8 +8,12 @@ CREATE TABLE metrics_gaugeminute (
     labels text COLLATE "C" NOT NULL,
     minute timestamptz NOT NULL,
     value double precision NOT NULL,  -- in the family's unit
-    PRIMARY KEY (family, labels, minute)
+    PRIMARY KEY (family, minute, labels)  -- whole families are read, of a time
 ) PARTITION BY RANGE (minute);
+
+-- `counted`: what counters that are asked of rows said last, so that history has what came since.
+ALTER TABLE metrics_past DROP CONSTRAINT metrics_past_what;
+ALTER TABLE metrics_past ADD CONSTRAINT metrics_past_what CHECK (what IN ('append', 'counting', 'stores', 'counted'));
 
 -- As in 0001, of three tables.
 CREATE OR REPLACE FUNCTION metrics_make_days(first_day date, last_day date) RETURNS integer
@@ -141,6 +145,14 @@ CREATE TABLE metrics_alert (
     holds_since timestamptz NOT NULL,
     fires_since timestamptz,  -- NULL while it has not lasted long enough
     looked_at timestamptz NOT NULL
+);
+
+-- How the evaluator's last look at each rule went: `error` is empty where it could be evaluated.
+CREATE TABLE metrics_alertlook (
+    rule text COLLATE "C" PRIMARY KEY,
+    looked_at timestamptz NOT NULL,
+    milliseconds double precision NOT NULL,
+    error text NOT NULL
 );
 
 -- --- Incidents ------------------------------------------------------------------------------------
@@ -281,7 +293,7 @@ DECLARE
     a_table text;
 BEGIN
     -- Default privileges open every new table to the running roles; close ours first.
-    FOREACH a_table IN ARRAY ARRAY['gaugeminute', 'agentwork', 'span', 'spandone', 'alertrule', 'alert', 'incident', 'incidentact', 'receiver', 'notification', 'anomaly',
+    FOREACH a_table IN ARRAY ARRAY['gaugeminute', 'agentwork', 'span', 'spandone', 'alertrule', 'alert', 'alertlook', 'incident', 'incidentact', 'receiver', 'notification', 'anomaly',
             'remedy', 'objective'] LOOP
         FOR a_role IN SELECT rolname FROM pg_roles WHERE rolname IN ('obs_web', 'obs_worker', 'obs_read') LOOP
             EXECUTE format('REVOKE ALL ON %I FROM %I', 'metrics_' || a_table, a_role);
@@ -302,7 +314,7 @@ BEGIN
         REVOKE ALL ON FUNCTION metrics_make_days(date, date), metrics_drop_days(date) FROM obs_web;
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'obs_worker') THEN
-        GRANT INSERT, UPDATE, DELETE ON metrics_gaugeminute, metrics_agentwork, metrics_span, metrics_spandone, metrics_alert TO obs_worker;
+        GRANT INSERT, UPDATE, DELETE ON metrics_gaugeminute, metrics_agentwork, metrics_span, metrics_spandone, metrics_alert, metrics_alertlook TO obs_worker;
         GRANT UPDATE (due_at, tries, sent_at, given_up_at, error) ON metrics_notification TO obs_worker;
         GRANT INSERT, UPDATE (ended_at, severity, score, seen, expected, evidence) ON metrics_anomaly TO obs_worker;
         GRANT INSERT, UPDATE (done_at, outcome) ON metrics_remedy TO obs_worker;

@@ -820,10 +820,13 @@ RIGHTS: dict[str, dict[str, str]] = {
         }
         for table in ("alertrule", "objective")
     },
-    "metrics_alert": {
-        "web": "SELECT",
-        "worker": "DELETE INSERT SELECT UPDATE",
-        "read": "SELECT",
+    **{
+        f"metrics_{table}": {
+            "web": "SELECT",
+            "worker": "DELETE INSERT SELECT UPDATE",
+            "read": "SELECT",
+        }
+        for table in ("alert", "alertlook")
     },
     "metrics_incident": {
         **dict.fromkeys(
