@@ -22,6 +22,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from math import isfinite
 from typing import Final, Literal, TypeAlias
 
 from metrics.families import BY_NAME
@@ -108,60 +109,76 @@ class Rule:
         return "seconds" if self.function == "age" or is_duration else "number"
 
 
+Fault: TypeAlias = tuple[str, str]
+"""A field of a rule, and what is wrong with it in a sentence."""
+
+
 def problems(rule: Rule) -> list[str]:
     """Return what is wrong with a rule, each in a sentence; nothing when it can be evaluated."""
+    return [said for _, said in faults(rule)]
+
+
+def faults(rule: Rule) -> list[Fault]:
+    """Return what is wrong with a rule, by the field that is to be changed."""
     if rule.is_of_prometheus:
-        return [*_own_problems(rule), *_label_problems(rule, UP_LABELS)]
+        return [*_own_faults(rule), *_label_faults(rule, UP_LABELS)]
     family = BY_NAME.get(rule.family)
     if family is None:
-        return [f"there is no family {rule.family}"]
+        return [("family", f"there is no family {rule.family}")]
     return [
-        *_own_problems(rule),
-        *_family_problems(rule, family),
-        *_label_problems(rule, family.labels),
+        *_own_faults(rule),
+        *_family_faults(rule, family),
+        *_label_faults(rule, family.labels),
     ]
 
 
-def _own_problems(rule: Rule) -> Iterator[str]:
+def _own_faults(rule: Rule) -> Iterator[Fault]:
     if not _NAME.fullmatch(rule.name):
-        yield "a name is a capital, then letters and digits, 3 to 64 in all"
+        yield "name", "a name is a capital, then letters and digits, 3 to 64 in all"
     if rule.window <= timedelta() or rule.window.microseconds:
-        yield "a window is at least a second, in whole seconds"
+        yield "window", "a window is at least a second, in whole seconds"
     if rule.lasts < timedelta() or rule.lasts.microseconds:
-        yield "how long it lasts is nothing or more, in whole seconds"
+        yield "lasts", "how long it lasts is nothing or more, in whole seconds"
     if not 0 < rule.quantile < 1:
-        yield "a quantile lies between 0 and 1"
+        yield "quantile", "a quantile lies between 0 and 1"
+    if not isfinite(rule.threshold):
+        yield "threshold", "a threshold is a finite number"
     if rule.function == "spike" and rule.comparison != ">":
-        yield "a spike is more than before, so it compares with >"
+        yield "comparison", "a spike is more than before, so it compares with >"
     if (rule.function == "ratio") != bool(rule.of):
-        yield "a ratio, and nothing else, has a whole that it is of"
-    for text in (rule.summary, rule.description):
+        yield "of", "a ratio, and nothing else, has a whole that it is of"
+    for field in ("summary", "description"):
+        text = getattr(rule, field)
         unknown = {*_PLACE.findall(text)} - {*rule.by, "value"}
         if unknown or not text:
-            yield f"its words are empty, or name what it does not have: {sorted(unknown)}"
+            yield field, f"its words are empty, or name what it does not have: {sorted(unknown)}"
+        elif {*"{}"} & {*_PLACE.sub("", text)}:
+            yield field, "its words have a brace that belongs to no place, such as {value}"
 
 
-def _family_problems(rule: Rule, family: Family) -> Iterator[str]:
+def _family_faults(rule: Rule, family: Family) -> Iterator[Fault]:
     if family.kind not in KINDS[rule.function]:
-        yield f"{rule.function} cannot be made of {family.name}, a {family.kind}"
+        yield "function", f"{rule.function} cannot be made of {family.name}, a {family.kind}"
     if rule.function == "age" and not family.name.endswith("_timestamp_seconds"):
-        yield f"{family.name} says no time, so it has no age"
+        yield "function", f"{family.name} says no time, so it has no age"
     if not rule.of:
         return
     whole = BY_NAME.get(rule.of)
     if whole is None or whole.kind != family.kind:
-        yield f"{rule.of} is no family of the kind of {family.name}"
+        yield "of", f"{rule.of} is no family of the kind of {family.name}"
     elif set(rule.by) - set(whole.labels):
-        yield f"{rule.of} lacks a label by which it is asked: {', '.join(rule.by)}"
+        yield "by", f"{rule.of} lacks a label by which it is asked: {', '.join(rule.by)}"
 
 
-def _label_problems(rule: Rule, labels: tuple[str, ...]) -> Iterator[str]:
+def _label_faults(rule: Rule, labels: tuple[str, ...]) -> Iterator[Fault]:
     asked = [label for label, _ in rule.match]
-    for label in sorted({*asked, *rule.by} - set(labels)):
-        yield f"{rule.family} has no label {label}"
-    if len(asked) != len(set(asked)) or len(rule.by) != len(set(rule.by)):
-        yield "a label is named twice"
+    for field, named in (("match", asked), ("by", rule.by)):
+        for label in sorted({*named} - set(labels)):
+            yield field, f"{rule.family} has no label {label}"
+        if len(named) != len(set(named)):
+            yield field, "a label is named twice"
     for label, values in rule.match:
         wrong = set(values) - set(CLOSED.get(label, values))
         if not values or wrong:
-            yield f"{label} is asked for no value, or for one that it never has: {sorted(wrong)}"
+            said = f"{label} is asked for no value, or for one that it never has: {sorted(wrong)}"
+            yield "match", said

@@ -295,8 +295,8 @@ _PLATFORM: Final = (
     _overhead("OverheadBudgetExceeded", "all", "Observing", "OverheadBudgetExceeded"),
     Rule(
         name="SeriesBudget80", group="platform", runbook="SeriesBudget80",
-        family="obs_metrics_series", function="value", aggregate="sum", threshold=0.8 * PLACES,
-        lasts=_minutes(10), severity="warning",
+        family="obs_metrics_series", function="value", aggregate="sum",
+        threshold=round(0.8 * PLACES, 1), lasts=_minutes(10), severity="warning",
         summary="{value} series of metrics are in use",
         description="Families that entries feed have used four fifths of all places. What finds "
         "none is counted as _other.",

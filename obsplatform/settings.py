@@ -327,6 +327,7 @@ SWITCH_FOLLOWERS = ["tracing.logs.follow"]  # told of each change of a switch, b
 METRICS_AGENT_LABEL = env.choice("OBS_METRICS_AGENT_LABEL", "name", ("off", "name", "id"))
 METRICS_MAX_AGENTS = env.integer("OBS_METRICS_MAX_AGENTS", 200, least=0, most=1000)  # then `_other`
 METRICS_MINUTE_DAYS = env.integer("OBS_METRICS_MINUTE_DAYS", 35, least=1, most=3650)  # of history
+ALERTS_EVALUATE = env.boolean("OBS_ALERTS_EVALUATE", True)  # off: Prometheus alone evaluates rules
 METRICS_ALLOW = env.networks("OBS_METRICS_ALLOW")  # may scrape, as this machine itself always may
 METRICS_TOKEN = env.text("OBS_METRICS_TOKEN")  # lets a scraper in that is not on loopback
 # Edges may be added, never taken away; 10 ms is what /health is held to.
