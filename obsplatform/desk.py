@@ -277,6 +277,12 @@ UNFOLD: dict[str, Any] = {
                         "link": reverse_lazy("admin:metrics_receiver_changelist"),
                         "permission": _may("metrics.view_receiver"),
                     },
+                    {
+                        "title": "Alert rules",
+                        "icon": "notification_important",
+                        "link": reverse_lazy("admin:metrics_alertrule_changelist"),
+                        "permission": _may("metrics.view_alertrule"),
+                    },
                 ],
             },
             {

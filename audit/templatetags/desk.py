@@ -107,6 +107,14 @@ ICONS: dict[str, tuple[str, str, str]] = {
     # figures of operations
     "watch": ("visibility", "warn", "watch"),
     "act": ("error", "bad", "act"),
+    # alert rules
+    "fires": ("notifications_active", "bad", "fires"),
+    "holds": ("hourglass_top", "warn", "holds, waits"),
+    "quiet": ("notifications", "good", "quiet"),
+    "broken": ("error", "bad", "cannot be evaluated"),
+    "elsewhere": ("open_in_new", "idle", "Prometheus alone"),
+    "not_here": ("pause_circle", "idle", "not evaluated here"),
+    "unseen": ("schedule", "idle", "not looked at yet"),
     # API keys
     "live": ("check_circle", "good", "live"),
     "expired": ("timer_off", "idle", "expired"),

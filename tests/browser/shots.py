@@ -574,6 +574,25 @@ def _open_chart_table(page: Page, url: str) -> None:
         table.click()
 
 
+def _try_a_rule(page: Page, url: str) -> None:
+    """Type a rule that the demo would have fired, and try it."""
+    page.goto(f"{url}/admin/metrics/alertrule/new/?like=FailedDeniedActionsHigh")
+    page.fill("#name", "ManyErrors")
+    page.fill("#threshold", "0.01")
+    page.click("button[name=try]")
+    page.wait_for_load_state()
+
+
+def _mistype_a_rule(page: Page, url: str) -> None:
+    """Send a rule in which much is wrong."""
+    page.goto(f"{url}/admin/metrics/alertrule/new/")
+    page.fill("#name", "small")
+    page.fill("#threshold", "much")
+    page.fill("#by", "colour")
+    page.click("button[name=keep]")
+    page.wait_for_load_state()
+
+
 def _set_budgets(page: Page, url: str) -> None:
     """Set two budgets unless they stand, and open the one that is used up."""
     for name, usd in (("shots/all", "10000"), ("shots/small", "0.50")):
@@ -694,6 +713,20 @@ PAGES = [
     View(name="operations-errors", path="/admin/operations/errors/"),
     View(name="operations-resources", path="/admin/operations/resources/"),
     View(name="operations-platform", path="/admin/operations/platform/"),
+    View(name="alert-rules", path="/admin/metrics/alertrule/", on_paper=True),
+    View(name="alert-rules-off", path="/admin/metrics/alertrule/?show=off"),
+    View(name="alert-rules-bad", path="/admin/metrics/alertrule/?show=some"),
+    View(
+        name="alert-rule",
+        path="/admin/metrics/alertrule/FailedDeniedActionsHigh/change/",
+        on_paper=True,
+    ),
+    View(name="alert-rule-gauge", path="/admin/metrics/alertrule/ResourceExhaustionCPU/change/"),
+    View(name="alert-rule-elsewhere", path="/admin/metrics/alertrule/TargetDown/change/"),
+    View(name="alert-rule-new", path="/admin/metrics/alertrule/new/"),
+    View(name="alert-rule-tried", act=_try_a_rule),
+    View(name="alert-rule-wrong", act=_mistype_a_rule, status=400),
+    View(name="runbook", path="/admin/metrics/alertrule/runbook/AuditChainBroken/"),
     View(name="budget-new", path="/admin/metrics/budget/new/"),
     View(name="budget", act=_set_budgets, on_paper=True),
     View(name="budgets", path="/admin/metrics/budget/", on_paper=True),
