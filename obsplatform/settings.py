@@ -170,6 +170,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 15.0,
         "options": {"expires": 15.0},
     },
+    "evaluate alert rules": {
+        "task": "metrics.alerts",
+        "schedule": 30.0,
+        "options": {"expires": 30.0},
+    },
     "keep days of metrics": {"task": "metrics.upkeep", "schedule": 3600.0},
     "tell of incidents": {
         "task": "metrics.notify",
