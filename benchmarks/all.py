@@ -23,6 +23,7 @@ SCRIPTS: tuple[tuple[str, ...], ...] = (
     ("verify",),
     ("tallies",),
     ("pages",),
+    ("operations",),
     ("bundle",),
     ("reports",),
     ("exposition",),

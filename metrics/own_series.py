@@ -51,11 +51,22 @@ _OURS: Final[dict[str, Mapping[str, tuple[str, ...]]]] = {
 """By family, labels whose values are ours; of all other families those of family.CLOSED."""
 
 IN_MINUTES: Final = frozenset({
-    "obs_process_cpu_seconds_total",
-    "obs_observability_overhead_seconds_total",
+    "obs_auth_attempts_total",
+    "obs_cache_requests_total",
+    "obs_celery_task_duration_seconds",
+    "obs_celery_tasks_total",
+    "obs_context_switches_total",
+    "obs_gc_pause_seconds",
+    "obs_host_disk_io_bytes_total",
+    "obs_host_network_io_bytes_total",
     "obs_ingest_lag_seconds",
+    "obs_ingest_rejected_total",
+    "obs_log_records_total",
+    "obs_observability_overhead_seconds_total",
+    "obs_process_cpu_seconds_total",
 })  # fmt: skip
-"""Families whose last minutes are asked for, besides requests: overhead.py and targets.py."""
+"""Families whose minutes are asked for, besides requests: overhead.py, targets.py and the pages
+under Operations."""
 
 _NO_ZEROS: Final = frozenset[Key]()
 _ZEROS: Final[Mapping[str, frozenset[Key]]] = {

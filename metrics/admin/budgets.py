@@ -5,6 +5,7 @@ Verbs: metrics.budgets. Reckoning: metrics.spending.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -25,6 +26,8 @@ from metrics import budgets
 from metrics.acting import ChangeRefused
 from metrics.admin.forms import Box, entries_url, filled, other_errors, read_tab, url_of
 from metrics.models import Budget
+from metrics.operations.burn import burn_chart
+from metrics.operations.units import number as number_said
 from metrics.spending import Spending, cents
 from metrics.switches import metrics_on
 
@@ -46,6 +49,8 @@ class Line:
     used: str
     left: str
     forecast: str
+    burn: str
+    """How many budgets the period would use at this pace."""
     is_overdrawn: bool
     bar: int
     """Percent, at most 100."""
@@ -106,6 +111,7 @@ class BudgetAdmin(ReadOnlyModelAdmin):
             line=line,
             row=row,
             days=[(day, cents(usd)) for day, usd in reversed(line.spending.days)],
+            chart=json.dumps(burn_chart(line.spending)),
             period=budgets.PERIODS[row.period],
             is_counting=metrics_on(),
             may_change=is_standing and request.user.has_perm(MAY_CHANGE),
@@ -194,6 +200,7 @@ def _line(row: Budget, spending: Spending) -> Line:
         used=cents(spending.used),
         left=cents(abs(spending.left)),
         forecast=cents(spending.forecast),
+        burn=number_said(float(spending.forecast / spending.usd)),
         is_overdrawn=spending.left < 0,
         bar=min(spending.percent, 100),
         percent="under 1" if 0 < spending.ratio < _PERCENT else f"{spending.percent:,}",

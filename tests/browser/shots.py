@@ -593,6 +593,19 @@ def _mistype_a_rule(page: Page, url: str) -> None:
     page.wait_for_load_state()
 
 
+def _set_objective(page: Page, url: str) -> None:
+    """Promise that runs go well, unless that stands, and open it."""
+    page.goto(f"{url}/admin/metrics/objective/")
+    if page.locator("#rows a[data-open]", has_text="shots-runs").count() == 0:
+        page.goto(f"{url}/admin/metrics/objective/new/")
+        page.fill("#name", "shots-runs")
+        page.select_option("#indicator", "runs")
+        page.get_by_role("button", name="Set it").click()
+    else:
+        page.locator("#rows a[data-open]", has_text="shots-runs").click()
+    page.locator("#burns").wait_for()
+
+
 def _set_budgets(page: Page, url: str) -> None:
     """Set two budgets unless they stand, and open the one that is used up."""
     for name, usd in (("shots/all", "10000"), ("shots/small", "0.50")):
@@ -727,6 +740,12 @@ PAGES = [
     View(name="alert-rule-tried", act=_try_a_rule),
     View(name="alert-rule-wrong", act=_mistype_a_rule, status=400),
     View(name="runbook", path="/admin/metrics/alertrule/runbook/AuditChainBroken/"),
+    View(name="operations-security", path="/admin/operations/security/?ledger=_all"),
+    View(name="operations-people", path="/admin/operations/people/"),
+    View(name="operations-advice", path="/admin/operations/advice/"),
+    View(name="objective-new", path="/admin/metrics/objective/new/"),
+    View(name="objective", act=_set_objective, on_paper=True),
+    View(name="objectives", path="/admin/metrics/objective/", on_paper=True),
     View(name="budget-new", path="/admin/metrics/budget/new/"),
     View(name="budget", act=_set_budgets, on_paper=True),
     View(name="budgets", path="/admin/metrics/budget/", on_paper=True),

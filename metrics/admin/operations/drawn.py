@@ -1,6 +1,6 @@
 """Turn answered charts into what templates and obs/charts.js draw, with the way to entries.
 
-A line shows the eight series with the most, a bar the twenty; how many are left out is said, and
+A line shows the eight series with the most, bars the twelve; how many are left out is said, and
 the chart's own page has them all. Each series says what narrows the list of entries to it.
 """
 
@@ -25,7 +25,7 @@ from metrics.operations.units import said
 from metrics.operations.window import Window
 
 MOST_LINES: Final = 8
-MOST_BARS: Final = 20
+MOST_BARS: Final = 12
 _MOST_IDS: Final = 20
 _DIGITS: Final = 6
 

@@ -6,7 +6,7 @@ Two: compared.py. What is shown: metrics.operations.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -14,17 +14,21 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
+from audit.models import Entry
 from audit.readonly import ReadOnlyModelAdmin
-from metrics.admin.operations import compared, one_agent
-from metrics.admin.operations.asked import read_asked, sent_on
+from metrics.admin.operations import advised, compared, one_agent
+from metrics.admin.operations.asked import Asked, read_asked, sent_on
 from metrics.admin.operations.drawn import Ways, draw, sentence, tiles
 from metrics.admin.operations.one_chart import CHART, chart_page
 from metrics.operations import (
     agents,
     failures,
+    feedback,
     model_costs,
+    people,
     platform,
     resources,
+    security,
     tools,
 )
 from metrics.operations.chart import Page
@@ -39,7 +43,13 @@ PAGES: Final[tuple[Page, ...]] = (
     failures.PAGE,
     resources.PAGE,
     platform.PAGE,
+    security.PAGE,
+    people.PAGE,
 )
+
+
+MOST_ACTS: Final = 25
+"""Acts of security that are listed one by one."""
 
 
 class OperationsPages(ReadOnlyModelAdmin):
@@ -48,6 +58,7 @@ class OperationsPages(ReadOnlyModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         """Name the pages."""
         below: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
+            "advice/": ("advice", partial(advised.advised_page, self)),
             "agents/compare/": ("compare", partial(compared.compare_page, self)),
             "agents/one/": ("agent", partial(one_agent.agent_page, self)),
         }
@@ -85,12 +96,31 @@ def charts_page(admin: ReadOnlyModelAdmin, page: Page, request: HttpRequest) -> 
     )
     if not asked.errors:
         sums = read(page.queries(), asked.window, asked.scope)
-        ways = Ways(asked, agent_ids(asked.scope.ledgers))
+        ids = agent_ids(asked.scope.ledgers)
+        ways = Ways(asked, ids)
         shown = tiles(page, sums, asked, ways)
         context |= {
             "tiles": shown,
             "sentence": sentence(page, shown),
             "charts": [draw(chart, sums, asked, ways) for chart in page.charts],
             "agents": one_agent.agent_lines(sums, asked) if page is agents.PAGE else None,
+            **_beside(page, asked, ids),
         }
     return TemplateResponse(request, "metrics/operations.html", context)
+
+
+def _beside(page: Page, asked: Asked, ids: Mapping[str, Sequence[str]]) -> dict[str, object]:
+    """Return what a page shows besides figures and charts."""
+    if page is people.PAGE:
+        name = asked.scope.filters.get("agent")
+        only = None if name is None else ids.get(name, [])
+        return {"said": feedback.feedback(asked.scope, asked.window, only)}
+    if page is security.PAGE:
+        rows = Entry.objects.select_related("ledger").filter(
+            ledger_id__in=list(asked.scope.ledgers),
+            action__in=security.ACTS,
+            occurred_at__gte=asked.window.start,
+            occurred_at__lt=asked.window.end,
+        )
+        return {"acts": rows.newest_first()[:MOST_ACTS], "most_acts": MOST_ACTS}
+    return {}
