@@ -71,6 +71,11 @@ class Chart:
     page: str = ""
     """Another page behind it, by the name of its address; none: entries."""
 
+    @property
+    def is_of_entries(self) -> bool:
+        """Tell whether entries stand behind it: what processes count of themselves has none."""
+        return not self.page and any("entries" in query.family.sources for query in self.queries)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:

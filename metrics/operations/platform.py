@@ -20,7 +20,6 @@ from metrics.operations.chart import (
 )
 
 _LEDGERS: Final = "audit_ledger_changelist"
-_KEYS: Final = "audit_agentkey_changelist"
 _SWITCHES: Final = "metrics_switch_changelist"
 _FAULTS: Final = {"status_class": ("5xx",)}
 _CHAINED: Final = {"stage": ("chained",)}
@@ -56,10 +55,10 @@ PAGE: Final = Page(
               says="Which share of requests ended in 4xx, and which in 5xx.",
               queries=(share(p.HTTP_REQUESTS, {"status_class": ("4xx",)}, name="4xx"),
                        share(p.HTTP_REQUESTS, _FAULTS, name="5xx"))),
-        Chart(slug="keys", title="Who asks", unit="per_minute", page=_KEYS,
+        Chart(slug="keys", title="Who asks", unit="per_minute", action="auth.login",
               says="API keys that were shown, and people who signed in.",
               queries=(rate(ledger.AUTH_ATTEMPTS, "method outcome"),)),
-        Chart(slug="refused", title="What was not taken", unit="count", kind="bar", page=_KEYS,
+        Chart(slug="refused", title="What was not taken", unit="count", kind="bar", page=_LEDGERS,
               says="Why events and POSTs were refused.",
               queries=(count(ledger.INGEST_REJECTED, "reason"),)),
         Chart(slug="lag", title="Ingest lag, p95", unit="seconds", page=_LEDGERS,

@@ -42,7 +42,7 @@ def worked(installation: dict[str, Any]) -> None:
     agent = {"id": "op-1", "name": ATTACK}
     acts: list[dict[str, Any]] = [
         {"category": "agent_lifecycle", "action": "agent.registered"},
-        *({"category": "agent", "action": "run.completed", "outcome": outcome,
+        *({"category": "action", "action": "run.completed", "outcome": outcome,
            "duration_ms": 900} for outcome in ("success", "success", "failure")),
         *({"category": "tool_call", "action": "tool.invoke", "tool": {"name": ATTACK},
            "duration_ms": 30, "error": {"type": ATTACK}, "outcome": outcome}

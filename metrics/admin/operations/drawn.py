@@ -192,13 +192,13 @@ def _data(
         "start": int(window.start.timestamp()),
         "step": window.step,
         "places": window.places,
-        "entries": "" if chart.page else reverse("admin:audit_entry_changelist"),
+        "entries": reverse("admin:audit_entry_changelist") if chart.is_of_entries else "",
         "series": [
             {
                 "name": one.name,
                 "whole": _short(one.whole),
                 "values": [] if is_bar else [_short(each) for each in one.values],
-                "query": "" if chart.page else ways.series(base, one.labels).urlencode(),
+                "query": ways.series(base, one.labels).urlencode() if chart.is_of_entries else "",
             }
             for one in shown
         ],

@@ -46,7 +46,9 @@ def table_of(drawn: Drawn, asked: Asked, ways: Ways) -> Table:
                     moment=None,
                     name=one.name,
                     values=[said(one.whole, chart.unit)],
-                    url="" if chart.page else ways.whole(ways.series(base, one.labels), window),
+                    url=ways.whole(ways.series(base, one.labels), window)
+                    if chart.is_of_entries
+                    else "",
                 )
                 for one in drawn.series
             ],
@@ -63,7 +65,7 @@ def table_of(drawn: Drawn, asked: Asked, ways: Ways) -> Table:
                 moment=moment,
                 name="",
                 values=[said(one.values[place], chart.unit) for one in drawn.series],
-                url="" if chart.page else f"{entries}?{query.urlencode()}",
+                url=f"{entries}?{query.urlencode()}" if chart.is_of_entries else "",
             )
         )
     return Table(
