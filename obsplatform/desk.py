@@ -311,6 +311,12 @@ UNFOLD: dict[str, Any] = {
                         "active": _is_under("metrics_operations_advice"),
                         "permission": _may("metrics.view_objective"),
                     },
+                    {
+                        "title": "Anomalies",
+                        "icon": "show_chart",
+                        "link": reverse_lazy("admin:metrics_anomaly_changelist"),
+                        "permission": _may("metrics.view_anomaly"),
+                    },
                 ],
             },
             {

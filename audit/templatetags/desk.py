@@ -115,6 +115,10 @@ ICONS: dict[str, tuple[str, str, str]] = {
     "elsewhere": ("open_in_new", "idle", "Prometheus alone"),
     "not_here": ("pause_circle", "idle", "not evaluated here"),
     "unseen": ("schedule", "idle", "not looked at yet"),
+    # anomalies
+    "going_on": ("show_chart", "warn", "going on"),
+    "real": ("check_circle", "bad", "real"),
+    "not_real": ("do_not_disturb_on", "idle", "not real"),
     # API keys
     "live": ("check_circle", "good", "live"),
     "expired": ("timer_off", "idle", "expired"),

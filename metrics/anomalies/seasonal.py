@@ -308,17 +308,18 @@ def _floor(
 def spells(
     usual: Baseline, steps: Sequence[Step], *, now: datetime, open_since: datetime | None = None
 ) -> list[Spell]:
-    """Return the stretches of far steps; `open_since` tells of one that was begun before them.
+    """Return the stretches of far steps; `open_since` tells when one began that goes on.
 
-    Steps come in the order of time, each whole. What cannot be judged changes nothing, but for a
+    Steps come in the order of time, each whole; those before `open_since` are its context. What cannot be judged changes nothing, but for a
     stretch that nothing was judged of for LAPSES: it is over.
     """
     some, window = BEGINS[usual.quarters]
     length = usual.quarters * QUARTER
     verdicts = [found for step in steps if (found := usual.judge(step)) is not None]
     made: list[Spell] = []
-    began, first, side = open_since, 0, 0.0
-    for place, verdict in enumerate(verdicts):
+    began, side = open_since, 0.0
+    first = sum(one.step.at < open_since for one in verdicts) if open_since else 0
+    for place, verdict in list(enumerate(verdicts))[first:]:
         recent = verdicts[max(first, place - window + 1) : place + 1]
         if began is not None and first < place and verdict.step.at > _end(verdicts, place) + LAPSES:
             made.append(_spell(began, verdicts[:place], first, length, is_over=True))

@@ -44,6 +44,8 @@ class Watched:
     is_grave: bool = False
     """Whether a far one is critical: what is lost or paid by the minute."""
     table: Table = "metrics_minute"
+    entries: Mapping[str, str] = field(default_factory=dict)
+    """Filters of the list of entries that show what stands behind it; empty where none does."""
 
     @property
     def of(self) -> Family:
@@ -57,83 +59,102 @@ SERIES_WATCHED: Final = (
     Watched(
         name="agent_runs", family="obs_agent_executions_total", sort="count", by=("agent",),
         title="runs of an agent",
+        entries={"action": "run.completed"},
     ),
     Watched(
         name="agent_failures", family="obs_agent_executions_total", sort="share", by=("agent",),
         part=_ERRED, side="high", title="share of an agent's runs that failed", is_grave=True,
+        entries={"action": "run.completed", "outcome": "failure"},
     ),
     Watched(
         name="agent_acts", family="obs_agent_operations_total", sort="count", by=("agent",),
         title="acts of an agent", least=20,
+        entries={"backfill": "false"},
     ),
     Watched(
         name="agent_errors", family="obs_agent_operations_total", sort="share", by=("agent",),
         part=_ERRED, side="high", title="share of an agent's acts that failed", least=20,
         is_grave=True,
+        entries={"outcome": "error"},
     ),
     Watched(
         name="agent_denials", family="obs_agent_operations_total", sort="count", by=("agent",),
         only={"status": ("denied",)}, side="high", title="acts of an agent that were denied",
         least=5, is_grave=True,
+        entries={"outcome": "denied"},
     ),
     Watched(
         name="agent_seconds", family="obs_agent_execution_duration_seconds", sort="p95",
         by=("agent",), side="high", title="95th percentile of an agent's runs",
+        entries={"action": "run.completed"},
     ),
     Watched(
         name="tool_calls", family="obs_tool_calls_total", sort="count", by=("tool",),
         title="calls of a tool",
+        entries={"category": "tool_call"},
     ),
     Watched(
         name="tool_errors", family="obs_tool_calls_total", sort="share", by=("tool",),
         part=_ERRED, side="high", title="share of a tool's calls that failed",
+        entries={"category": "tool_call", "outcome": "error"},
     ),
     Watched(
         name="tool_seconds", family="obs_tool_execution_duration_seconds", sort="p95",
         by=("tool",), side="high", title="95th percentile of a tool's answers",
+        entries={"category": "tool_call"},
     ),
     Watched(
         name="model_requests", family="obs_llm_requests_total", sort="count",
         by=("provider", "model"), title="requests to a model",
+        entries={"category": "llm_call"},
     ),
     Watched(
         name="model_errors", family="obs_llm_requests_total", sort="share",
         by=("provider", "model"), part=_ERRED, side="high",
         title="share of requests to a model that failed",
+        entries={"category": "llm_call", "outcome": "error"},
     ),
     Watched(
         name="model_seconds", family="obs_llm_request_duration_seconds", sort="p95",
         by=("provider", "model"), side="high", title="95th percentile of a model's answers",
+        entries={"category": "llm_call"},
     ),
     Watched(
         name="tokens", family="obs_llm_tokens_total", sort="sum", by=("provider", "model"),
         title="tokens of a model", least=50_000, side="high",
+        entries={"category": "llm_call"},
     ),
     Watched(
         name="cost", family="obs_llm_cost_usd_total", sort="sum", by=("provider", "model"),
         title="what a model costs", least=1.0, side="high", is_grave=True,
+        entries={"category": "llm_call"},
     ),
     Watched(
         name="data_uses", family="obs_data_access_total", sort="count", by=("operation",),
         side="high", title="uses of data",
+        entries={"category": "data_access"},
     ),
     Watched(
         name="permissions_denied", family="obs_permission_requests_total", sort="count",
         only={"decision": ("denied",)}, side="high", title="permissions denied", least=5,
+        entries={"category": "decision"},
     ),
     Watched(
         name="sign_ins_failed", family="obs_auth_attempts_total", sort="count",
         only={"outcome": ("error", "denied")}, side="high", title="sign-ins that failed",
         least=5, is_grave=True,
+        entries={"action": "auth.login", "outcome": "failure"},
     ),
     Watched(
         name="security_events", family="obs_security_events_total", sort="count",
         only={"severity": ("high", "critical")}, side="high",
         title="security events of high or critical severity", least=5,
+        entries={"severity": "high"},
     ),
     Watched(
         name="events", family="obs_events_total", sort="count", by=("ledger",),
         title="events chained", least=50,
+        entries={"backfill": "false"},
     ),
     Watched(
         name="requests", family="obs_http_requests_total", sort="count",

@@ -79,7 +79,7 @@ def test_an_ordinary_series_and_a_young_one_give_no_findings(past: History) -> N
 def test_a_share_of_failures_is_found_by_agent(past: History) -> None:
     runs = "obs_agent_executions_total"
     past.count(runs, "alice success prod", lambda at: 30, start=START)
-    past.count(runs, "alice error prod", lambda at: 25 if at >= BURST else 0, start=START)
+    past.count(runs, "alice error prod", lambda at: 60 if at >= BURST else 0, start=START)
     past.count(runs, "bob success prod", lambda at: 30, start=START)
 
     find(NOW)

@@ -1,0 +1,164 @@
+"""What may help is proposed, and done when a person has said yes, never before."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from audit.append import append_pending
+from audit.auth import make_key
+from audit.database import rows
+from audit.models import AgentKey, Ledger
+from metrics.acting import ChangeRefused
+from metrics.anomalies import telling
+from metrics.anomalies.judging import judge, judged
+from metrics.models import Anomaly, Incident, Remedy
+from metrics.remedies import looking
+from metrics.remedies.deciding import decide
+from tests.conftest import entries
+from tests.metrics.anomalies.conftest import NOW, History
+
+pytestmark = pytest.mark.django_db
+
+START = NOW - timedelta(days=28)
+BURST = NOW.replace(hour=10, minute=0, second=0)
+RUNS = "obs_agent_executions_total"
+
+
+def failing(past: History, number: int) -> None:
+    """Let alice's runs fail from BURST on."""
+    past.count(RUNS, "alice success prod", lambda at: 30, start=START)
+    past.count(RUNS, "alice error prod", lambda at: number if at >= BURST else 0, start=START)
+
+
+def finding(past: History) -> Anomaly:
+    failing(past, 60)
+    looking.look(NOW)
+    return Anomaly.objects.get(measure="agent_failures")
+
+
+@pytest.fixture
+def key(ledger: Ledger) -> AgentKey:
+    made, _ = make_key(ledger=ledger, name="alice", scopes=["events:write"], created_by="Bob")
+    return made
+
+
+def proposed(anomaly: Anomaly, act: str, target: str) -> Remedy:
+    return Remedy.objects.create(anomaly=anomaly, act=act, target=target, reason="It fails")
+
+
+def test_a_critical_finding_opens_one_incident_however_often_one_looks(past: History) -> None:
+    row = finding(past)
+
+    looking.look(NOW + timedelta(minutes=5))
+
+    (incident,) = Incident.objects.filter(source="anomaly", fingerprint=telling.fingerprint(row))
+    assert row.severity == "critical"
+    assert (incident.severity, incident.started_at) == ("critical", row.started_at)
+    assert incident.labels == {"detector": "seasonal", "agent": "alice"}
+    assert incident.summary == row.evidence["sentence"]
+
+
+def test_what_a_person_judged_not_to_be_real_opens_no_incident(past: History) -> None:
+    row = finding(past)
+    judge(row, is_real=False, by="Carol", reason="A drill")
+
+    assert telling.tell(row) is None
+
+
+def test_looking_proposes_and_does_nothing(past: History, key: AgentKey) -> None:
+    row = finding(past)
+    waiting = proposed(row, "pause_key", key.key_id)
+
+    for minutes in (5, 10, 15):
+        looking.look(NOW + timedelta(minutes=minutes))
+
+    key.refresh_from_db()
+    waiting.refresh_from_db()
+    assert key.state() == "live"
+    assert (waiting.decided_at, waiting.done_at) == (None, None)
+
+
+def test_an_approved_pause_pauses_the_key_and_leaves_both_entries(
+    past: History, key: AgentKey, ledger: Ledger
+) -> None:
+    remedy = proposed(finding(past), "pause_key", key.key_id)
+
+    decide(remedy, is_approved=True, by="Carol", reason="It spends at night")
+
+    append_pending(ledger.id)
+    key.refresh_from_db()
+    assert (key.state(), key.paused_by) == ("paused", "Carol")
+    assert (remedy.is_approved, remedy.decided_by) == (True, "Carol")
+    assert remedy.done_at is not None
+    assert key.key_id in remedy.outcome
+    assert "credential.paused" in [one.action for one in entries(ledger)]
+
+
+def test_a_refused_remedy_changes_nothing_but_its_row(past: History, key: AgentKey) -> None:
+    remedy = proposed(finding(past), "pause_key", key.key_id)
+
+    decide(remedy, is_approved=False, by="Carol", reason="It was the migration")
+
+    key.refresh_from_db()
+    assert key.state() == "live"
+    assert (remedy.is_approved, remedy.done_at, remedy.outcome) == (False, None, "")
+
+
+@pytest.mark.parametrize(("by", "reason"), [("", "Because"), ("Carol", " "), ("Carol", "x" * 501)])
+def test_nothing_is_done_without_a_person_and_a_reason(
+    past: History, key: AgentKey, by: str, reason: str
+) -> None:
+    remedy = proposed(finding(past), "pause_key", key.key_id)
+
+    with pytest.raises(ChangeRefused):
+        decide(remedy, is_approved=True, by=by, reason=reason)
+
+    key.refresh_from_db()
+    remedy.refresh_from_db()
+    assert (key.state(), remedy.decided_at) == ("live", None)
+
+
+def test_a_remedy_is_decided_once(past: History, key: AgentKey) -> None:
+    remedy = proposed(finding(past), "pause_key", key.key_id)
+    decide(remedy, is_approved=False, by="Carol", reason="It was the migration")
+
+    with pytest.raises(ChangeRefused, match="decided before"):
+        decide(remedy, is_approved=True, by="Bob", reason="All the same")
+
+    key.refresh_from_db()
+    assert key.state() == "live"
+
+
+def test_the_database_lets_nothing_be_done_that_was_not_approved(past: History) -> None:
+    remedy = proposed(finding(past), "notify", "receivers")
+
+    with pytest.raises(Exception, match="metrics_remedy_done"):
+        rows("UPDATE metrics_remedy SET done_at = now() WHERE id = %s RETURNING id", (remedy.id,))
+
+
+def test_telling_people_opens_the_incident_in_the_name_of_who_approved(past: History) -> None:
+    failing(past, 18)
+    looking.look(NOW)
+    row = Anomaly.objects.get(measure="agent_failures")
+    (remedy,) = Remedy.objects.filter(anomaly=row)
+    assert (row.severity, remedy.act) == ("medium", "notify")
+    assert not Incident.objects.filter(fingerprint=telling.fingerprint(row)).exists()
+
+    decide(remedy, is_approved=True, by="Carol", reason="Theo should know")
+
+    incident = Incident.objects.get(fingerprint=telling.fingerprint(row))
+    assert (incident.severity, incident.opened_by) == ("warning", "Carol")
+
+
+def test_a_judgement_is_kept_with_its_reason_and_may_change(past: History) -> None:
+    row = finding(past)
+
+    judge(row, is_real=True, by="Carol", reason="A vendor was down")
+    with pytest.raises(ChangeRefused):
+        judge(row, is_real=True, by="Carol", reason="A vendor was down")
+    judge(row, is_real=False, by="Bob", reason="It was a drill")
+
+    assert (row.is_real, row.judged_by, row.reason) == (False, "Bob", "It was a drill")
+    assert (judged().real, judged().not_real) == (0, 1)
