@@ -21,7 +21,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any, Final
@@ -34,9 +34,12 @@ from metrics.anomalies.steps import Quarter, length_of, steps_of
 from metrics.anomalies.watched import BY_MEASURE, SERIES_WATCHED, Watched
 from metrics.anomalies.words import of_quarters, of_spell
 from metrics.fold import FoldState, Increments, Names, Seen, fold
-from metrics.labels import normalise
-from obsplatform.fleet import history as telling
-from obsplatform.fleet.planted import PLANTED
+from metrics.labels import Key, normalise
+from obsplatform.fleet import plants
+from obsplatform.fleet.chronicle import Chronicle
+from obsplatform.fleet.history import DAYS as FLEET_DAYS
+from obsplatform.fleet.history import history
+from obsplatform.fleet.world import World
 
 NOW: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
 END: Final = NOW - timedelta(hours=2)
@@ -46,6 +49,7 @@ SEEDS: Final = (201, 202, 203, 204)
 FAULTY_DAY: Final = 3
 """Days ago: a Tuesday."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MOST_OF_STORY: Final = timedelta(hours=12)
 _SLACK: Final = timedelta(minutes=15)
 
 ALL_MEASURES: Final = frozenset({TOGETHER, *BY_MEASURE})
@@ -99,8 +103,9 @@ def main() -> int:
 def measured(seed: int) -> dict[str, Any]:
     """Return the figures of one seed."""
     began = time.perf_counter()
-    planted, clean = fleet(seed), fleet(seed, is_clean=True)
-    stories = stories_of(planted)
+    planted = history(now=NOW, seed=seed)
+    clean = history(now=NOW, seed=seed, is_planted=False)
+    stories = stories_of(seed)
     false = look_back(folded(clean))
     found = look_back(folded(planted))
     right = [one for one in found if any(_is_of(one, story) for story in stories)]
@@ -147,42 +152,31 @@ def show(figures: Sequence[Mapping[str, Any]]) -> None:
 # --- The fleet ------------------------------------------------------------------------------------
 
 
-def fleet(seed: int, *, is_clean: bool = False) -> list[Event]:
-    """Return the events of a fleet's past; a clean one has no planted stories."""
-    plant = telling.plants.plant
-    if is_clean:
-        telling.plants.plant = lambda _chronicle: None
-    try:
-        return telling.history(now=NOW, seed=seed)
-    finally:
-        telling.plants.plant = plant
-
-
-def stories_of(events: Iterable[Event]) -> list[Story]:
-    """Return when each planted story happened: those that are told by one run."""
-    titles = {
-        part.removeprefix("run="): plant.title
-        for plant in PLANTED
-        for part in plant.look.split("&")
-        if part.startswith("run=")
-    }
-    spans: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
-    for event in events:
-        run = event.get("run", {}).get("id") or event.get("case", {}).get("id", "")
-        if run in titles:
-            at = datetime.fromisoformat(event["occurred_at"])
-            spans[run].append((at, normalise(event["agent"]["id"])))
+def stories_of(seed: int) -> list[Story]:
+    """Return when each planted story of a fleet happened, told on its own."""
+    world = World(now=NOW, seed=seed, days=FLEET_DAYS)
+    chronicle = Chronicle(world, part="history")
+    plants.plant(chronicle)
     return [
         Story(
-            title=titles[run],
-            agents=frozenset(agent for _, agent in acts),
-            start=min(at for at, _ in acts),
-            end=max(at for at, _ in acts),
+            title=_run(story.acts[0].event),
+            agents=frozenset(_agent(act.event["agent"]["id"]) for act in story.acts),
+            start=story.acts[0].at,
+            # Cases go on for weeks and explain nothing then.
+            end=max(act.at for act in story.acts if act.at - story.acts[0].at < MOST_OF_STORY),
         )
-        for run, acts in spans.items()
-        # Cases last for weeks and explain nothing.
-        if max(acts)[0] - min(acts)[0] < timedelta(hours=12)
+        for story in chronicle.stories
+        if story.acts
     ]
+
+
+def _run(event: Event) -> str:
+    return str(event.get("run", {}).get("id") or event.get("case", {}).get("id", ""))
+
+
+def _agent(name: str) -> str:
+    """Return an agent by one spelling of its id and its label."""
+    return normalise(name).replace("-", "_")
 
 
 def _is_of(finding: Finding, story: Story) -> bool:
@@ -190,11 +184,7 @@ def _is_of(finding: Finding, story: Story) -> bool:
     if ended < story.start - _SLACK or finding.started_at > story.end + _SLACK:
         return False
     if finding.measure.startswith("agent_"):
-        return (
-            normalise(finding.labels.split(" ")[-1].replace("_", "-"))
-            in {agent.replace("_", "-") for agent in story.agents}
-            or finding.labels.split(" ")[-1] in story.agents
-        )
+        return _agent(finding.labels.split(" ")[-1]) in story.agents
     return True
 
 
@@ -221,6 +211,7 @@ def series(made: Increments) -> Series:
     found: dict[tuple[str, str], dict[datetime, Quarter]] = defaultdict(dict)
     for minute, cell in made.minutes.items():
         at = _EPOCH + timedelta(minutes=minute // 15 * 15)
+        rows: list[tuple[Key, tuple[int, tuple[int, ...]]]]
         rows = [(key, (n, ())) for key, n in cell.counts.items()]
         rows += [(key, (0, tuple(row[:-1]))) for key, row in cell.histograms.items()]
         for (family, values), (number, buckets) in rows:
@@ -302,17 +293,19 @@ def _of_series(
         evening = min(morning + timedelta(days=1), upto)
         before = [step for step in steps if step.at + length * QUARTER <= morning]
         usual = baseline(measure, before, quarters=length)
-        today = [step for step in steps if morning <= step.at < evening]
+        first = min(morning, since or morning)
+        today = [step for step in steps if first <= step.at < evening]
         if usual is None:
             continue
         going_on = None
         for spell in spells(usual, today, now=evening, open_since=since):
             known = found.get(spell.started_at)
             finding = of_spell(measure, labels, spell, usual)
-            if known is None or abs(finding.score) > abs(known.score) or spell.ended_at:
-                found[spell.started_at] = finding
+            if known is not None and abs(known.score) > abs(finding.score):
+                finding = replace(known, ended_at=finding.ended_at)
+            found[spell.started_at] = finding
             going_on = spell.started_at if spell.ended_at is None else None
-        since = going_on or (since if not today else None)
+        since = going_on
     return list(found.values())
 
 
@@ -326,7 +319,7 @@ def _of_agent(
         if learned is None:
             continue
         today = [one for one in quarters if morning <= one.at < evening]
-        for group in multivariate.together(multivariate.look(learned, today)):
+        for group in multivariate.grouped(multivariate.look(learned, today)):
             last = group[-1].work.at + QUARTER
             found.append(of_quarters(agent, group, started_at=group[0].work.at, over=last))
     return found
@@ -411,17 +404,17 @@ def _found_after(events: Sequence[Event], fault: Fault) -> float | None:
         _known_at(one)
         for one in look_back(made, days=1, upto=upto, only=fault.shows_in)
         if (one.ended_at or upto) > fault.start
-        and (not fault.labels or fault.labels in one.labels or one.measure == "events")
+        and (not one.measure.startswith("agent_") or fault.labels in one.labels)
     ]
-    after = [at for at in known if at > fault.start]
-    return (min(after) - fault.start) / timedelta(minutes=1) if after else None
+    later = [at for at in known if at > fault.start]
+    return (min(later) - fault.start) / timedelta(minutes=1) if later else None
 
 
 def _known_at(finding: Finding) -> datetime:
     """Return when enough steps had ended for a finding to be told."""
     if finding.detector == "together":
         return finding.started_at + QUARTER
-    quarters = finding.evidence["quarters"]
+    quarters: int = finding.evidence["quarters"]
     far = [
         datetime.fromisoformat(at)
         for at, value, _, low, high in finding.evidence["chart"][finding.evidence["began"] :]

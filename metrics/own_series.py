@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from audit.measures import Measure
 from metrics import platform_families
 from metrics.families import BY_NAME
-from metrics.family import CLOSED, Family
+from metrics.family import CLOSED, SEVERITIES, Family
 from metrics.increments import Cell
 from metrics.labels import NONE, OTHER, Key, normalise
 
@@ -37,6 +37,10 @@ _OURS: Final[dict[str, Mapping[str, tuple[str, ...]]]] = {
     "obs_ingest_rejected_total": {"reason": REASONS},
     "obs_http_requests_total": {"status_class": ("1xx", "2xx", "3xx", "4xx", "5xx")},
     "obs_http_request_duration_seconds": {},
+    "obs_anomalies_total": {
+        "detector": ("seasonal", "together", "trend"),
+        "severity": SEVERITIES,
+    },
     "obs_process_cpu_seconds_total": {"role": ROLES},
     "obs_observability_overhead_seconds_total": {
         "component": ("metrics", "logging", "tracing", "audit")

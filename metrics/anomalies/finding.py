@@ -12,7 +12,7 @@ once write the same rows. Findings are derived and leave no entry.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -25,7 +25,7 @@ from audit import measures
 from audit.database import rows
 from metrics.anomalies import limits, multivariate, reading, words
 from metrics.anomalies.found import TOGETHER, Detector, Finding
-from metrics.anomalies.multivariate import Learned, Unlike, Work
+from metrics.anomalies.multivariate import Learned, Work
 from metrics.anomalies.seasonal import QUARTER, Baseline, baseline, spells
 from metrics.anomalies.steps import length_of, steps_of
 from metrics.anomalies.watched import SERIES_WATCHED, Watched
@@ -40,7 +40,7 @@ LOOKED_BACK: Final = timedelta(days=2)
 """Steps that are looked at each time: a worker that was away for a night misses nothing."""
 UNLEARNED: Final = timedelta(days=1)
 """Of quarters the newest are not learned: what goes wrong now would soon be near itself."""
-CALM: Final = timedelta(hours=1)
+CALM: Final = multivariate.APART
 """After so long without another sign, what is together or a trend is over."""
 _PUT = """
 INSERT INTO metrics_anomaly AS a
@@ -134,6 +134,7 @@ def find(now: datetime) -> Looked:
 
 def _keep_seasonal(now: datetime, looked: Looked) -> None:
     known = _known("seasonal", now)
+    waiting = {row.id for each in known.values() for row in each if row.ended_at is None}
     for measure in SERIES_WATCHED:
         usual = _usual(measure, now)
         if not usual:
@@ -152,8 +153,16 @@ def _keep_seasonal(now: datetime, looked: Looked) -> None:
             for spell in spells(each, steps, now=now, open_since=since):
                 finding = words.of_spell(measure, labels, spell, each)
                 looked.kept += _put(finding)
+                if going_on and spell.started_at == going_on.started_at:
+                    waiting.discard(going_on.id)
                 if going_on and spell.started_at == going_on.started_at and spell.ended_at:
                     looked.end(going_on.id, spell.ended_at)
+
+    for rows_of in known.values():
+        for row in rows_of:
+            # Its series has fallen silent, or history has gone on without it.
+            if row.id in waiting and now - row.started_at > LOOKED_BACK:
+                looked.end(row.id, now)
 
 
 def _usual(measure: Watched, now: datetime) -> dict[str, Baseline]:
@@ -189,7 +198,7 @@ def _keep_together(now: datetime, looked: Looked) -> None:
             one for one in found.get(labels, []) if after is None or one.at >= after
         ]  # fmt: skip
         going_on = next((row for row in rows_of if row.ended_at is None), None)
-        for group in together(multivariate.look(each, quarters)):
+        for group in multivariate.grouped(multivariate.look(each, quarters)):
             started_at = group[0].work.at
             if going_on and started_at - going_on.started_at <= LOOKED_BACK:
                 started_at = min(started_at, going_on.started_at)
@@ -203,17 +212,6 @@ def _keep_together(now: datetime, looked: Looked) -> None:
             )
             if now - last >= CALM:
                 looked.end(going_on.id, last)
-
-
-def together(found: Sequence[Unlike]) -> list[list[Unlike]]:
-    """Return quarters that lie within an hour of each other as one finding each."""
-    groups: list[list[Unlike]] = []
-    for one in found:
-        if groups and one.work.at - groups[-1][-1].work.at <= CALM:
-            groups[-1].append(one)
-        else:
-            groups.append([one])
-    return groups
 
 
 def _learned(now: datetime) -> dict[str, Learned]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.util import find_spec
 from math import expm1, log1p
 from typing import Any, Final
@@ -45,6 +45,8 @@ LEAST_DISTANCE: Final = 0.5
 """The least that a bar is: who always does the same may do a little more."""
 STANDS_OUT: Final = 0.2
 """A number is named from this share of the squared distance on."""
+APART: Final = timedelta(hours=1)
+"""Quarters that lie farther from each other are not one finding."""
 _CENTS: Final = 100.0
 """Dollars are looked at in cents, so that a few of them weigh as other numbers do."""
 
@@ -131,6 +133,17 @@ def look(learned: Learned, quarters: Sequence[Work]) -> list[Unlike]:
                 )
             )
     return found
+
+
+def grouped(found: Sequence[Unlike]) -> list[list[Unlike]]:
+    """Return quarters that lie no more than APART from each other as one group each."""
+    groups: list[list[Unlike]] = []
+    for one in found:
+        if groups and one.work.at - groups[-1][-1].work.at <= APART:
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    return groups
 
 
 def _scaled(work: Work) -> tuple[float, ...]:

@@ -310,8 +310,9 @@ def spells(
 ) -> list[Spell]:
     """Return the stretches of far steps; `open_since` tells when one began that goes on.
 
-    Steps come in the order of time, each whole; those before `open_since` are its context. What cannot be judged changes nothing, but for a
-    stretch that nothing was judged of for LAPSES: it is over.
+    Steps come in the order of time, each whole; those before `open_since` are its context.
+    What cannot be judged changes nothing, but for a stretch that nothing was judged of for LAPSES:
+    it is over.
     """
     some, window = BEGINS[usual.quarters]
     length = usual.quarters * QUARTER

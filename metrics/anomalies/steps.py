@@ -6,12 +6,14 @@ which nothing happened is 0 there; a share or a percentile of nothing is no step
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from statistics import median
 from typing import Final
 
-from metrics.anomalies.seasonal import QUARTER, Step, begins_at, quarters_of
+from metrics.anomalies.seasonal import QUARTER, STEPS, Step, begins_at, quarters_of
 from metrics.anomalies.watched import Watched
 
 PERCENTILE: Final = 0.95
@@ -30,17 +32,30 @@ class Quarter:
 
 
 def length_of(measure: Watched, quarters: Mapping[datetime, Quarter]) -> int:
-    """Return how many quarters a step of a series should have."""
-    if measure.sort in {"p95", "level"}:
-        return 1 if measure.sort == "level" else 4
+    """Return how many quarters a step of a series should have.
+
+    Of counts the shortest in which enough happens; of shares and percentiles the shortest of which
+    half the steps that hold anything hold enough to be judged.
+    """
+    if measure.sort == "level":
+        return 1
     if measure.sort == "sum":
         return 4
-    ordered = sorted(quarters)
-    if not ordered:
-        return 4
-    ends = {ordered[0]: 0.0, ordered[-1]: 0.0}
-    counted = ends | {at: quarters[at].whole for at in ordered}
-    return quarters_of([Step(at, counted[at]) for at in sorted(counted)])
+    if measure.sort == "count":
+        return _length_of_count(quarters)
+    shortest = STEPS[1:] if measure.sort == "p95" else STEPS
+    return next((each for each in shortest if _is_enough(measure, quarters, each)), STEPS[-1])
+
+
+def _length_of_count(quarters: Mapping[datetime, Quarter]) -> int:
+    return quarters_of([Step(at, quarters[at].whole) for at in sorted(quarters)])
+
+
+def _is_enough(measure: Watched, quarters: Mapping[datetime, Quarter], length: int) -> bool:
+    weights: defaultdict[datetime, float] = defaultdict(float)
+    for at, quarter in quarters.items():
+        weights[begins_at(at, length)] += quarter.whole + sum(quarter.buckets)
+    return bool(weights) and median(weights.values()) >= measure.least
 
 
 def steps_of(

@@ -271,7 +271,7 @@ CREATE TABLE metrics_remedy (
     outcome text NOT NULL DEFAULT '',
     CONSTRAINT metrics_remedy_once UNIQUE (anomaly_id, act, target),
     CONSTRAINT metrics_remedy_decided CHECK ((decided_at IS NULL) = (decided_by = '') AND (decided_at IS NULL) = (is_approved IS NULL)),
-    CONSTRAINT metrics_remedy_done CHECK (done_at IS NULL OR is_approved)
+    CONSTRAINT metrics_remedy_done CHECK (done_at IS NULL OR is_approved IS TRUE)
 );
 
 -- --- What service was promised --------------------------------------------------------------------

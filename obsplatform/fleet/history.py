@@ -43,17 +43,24 @@ CONTRADICTED = "run-refund-2210"
 
 
 def history(
-    *, now: datetime, seed: int = SEED, events: int = EVENTS, days: int = DAYS
+    *,
+    now: datetime,
+    seed: int = SEED,
+    events: int = EVENTS,
+    days: int = DAYS,
+    is_planted: bool = True,
 ) -> list[Event]:
     """Return the fleet's past, earliest first: at least `events`, over at least 30 `days`.
 
-    The same arguments give the same events, so that sending twice makes duplicates only.
+    The same arguments give the same events, so that sending twice makes duplicates only. Without
+    its planted stories it is ordinary work alone, which detectors are measured on.
     """
     assert days >= DAYS, f"the stories need {DAYS} days"
     chronicle = Chronicle(World(now=now, seed=seed, days=days), part="history")
     foundation.lay(chronicle)
     routine.tell(chronicle)
-    plants.plant(chronicle)
+    if is_planted:
+        plants.plant(chronicle)
     told = sum(len(story.acts) for story in chronicle.stories)
     for agent, episodes in WORK:
         _work(chronicle, agent, episodes, events=round((events - told) * agent.share))
