@@ -52,7 +52,7 @@ metrics: $(VENV)/made ## write docs/metrics.md from the list of families
 	@$(RUN) manage.py metricsreference --out docs/metrics.md
 
 alerts: $(VENV)/made ## write the alert rules for Prometheus, and promtool's tests of them
-	@$(RUN) manage.py alertrules --out docker/prometheus/alerts.rules.yml && $(RUN) -m tests.metrics.promtool_tests
+	@$(RUN) manage.py alertrules --out docker/prometheus/alerts.rules.yml && $(RUN) manage.py alertrules --kubernetes --out docker/k8s/monitoring/rules.yml && $(RUN) -m tests.metrics.promtool_tests
 
 boards: $(VENV)/made ## write the dashboards and docs/dashboards.md from metrics/boards
 	@$(RUN) manage.py boards --out docker/grafana/dashboards --page docs/dashboards.md

@@ -34,14 +34,33 @@ _SHOWN: Final[Mapping[Shown, str]] = {
 
 def alert_file(rules: Iterable[Rule], *, runbooks: str = RUNBOOKS) -> str:
     """Return the whole file; `runbooks` is the address under which the pages stand."""
+    return _written({"groups": _groups(rules, runbooks)})
+
+
+def alert_object(rules: Iterable[Rule], *, runbooks: str = RUNBOOKS) -> str:
+    """Return the same rules as the object PrometheusRule, which Prometheus' operator reads."""
+    return _written(
+        {
+            "apiVersion": "monitoring.coreos.com/v1",
+            "kind": "PrometheusRule",
+            "metadata": {"name": "obsplatform"},
+            "spec": {"groups": _groups(rules, runbooks)},
+        }
+    )
+
+
+def _written(content: dict[str, Any]) -> str:
+    return _HEAD + yaml.safe_dump(content, sort_keys=False, width=_WIDTH)
+
+
+def _groups(rules: Iterable[Rule], runbooks: str) -> list[dict[str, Any]]:
     groups: dict[str, list[dict[str, Any]]] = {}
     for rule in rules:
         groups.setdefault(rule.group, []).append(_alert(rule, runbooks))
-    found = [
+    return [
         {"name": f"obsplatform-{group}", "interval": duration(INTERVAL), "rules": alerts}
         for group, alerts in groups.items()
     ]
-    return _HEAD + yaml.safe_dump({"groups": found}, sort_keys=False, width=_WIDTH)
 
 
 def template(rule: Rule, text: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from django.core.management import CommandError, call_command
 
-from metrics.alert_file import alert_file
+from metrics.alert_file import alert_file, alert_object
 from metrics.alert_rules import RULES
 
 
@@ -37,3 +37,14 @@ def test_runbooks_may_stand_elsewhere(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="cannot write"):
         call_command("alertrules", out=tmp_path / "no" / "such")
+
+
+def test_for_kubernetes_it_is_an_object_with_the_same_groups() -> None:
+    out = StringIO()
+
+    call_command("alertrules", kubernetes=True, stdout=out)
+
+    found = yaml.safe_load(out.getvalue())
+    assert out.getvalue() == alert_object(RULES)
+    assert found["kind"] == "PrometheusRule"
+    assert found["spec"] == yaml.safe_load(alert_file(RULES))

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from metrics.alert_file import RUNBOOKS, alert_file
+from metrics.alert_file import RUNBOOKS, alert_file, alert_object
 from metrics.alert_rule import Rule
 from metrics.alert_rules import RULES
 from metrics.alerting.in_force import standing
@@ -31,7 +31,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--runbooks", default=RUNBOOKS, help="address under which the runbooks stand"
         )
-
+        parser.add_argument(
+            "--kubernetes",
+            action="store_true",
+            help="as the object PrometheusRule, for Prometheus' operator",
+        )
         parser.add_argument(
             "--in-force",
             action="store_true",
@@ -41,7 +45,8 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         """Print or write the file."""
         rules = _in_force() if options["in_force"] else RULES
-        text = alert_file(rules, runbooks=options["runbooks"])
+        write = alert_object if options["kubernetes"] else alert_file
+        text = write(rules, runbooks=options["runbooks"])
         if options["out"] is None:
             self.stdout.write(text, ending="")
             return
