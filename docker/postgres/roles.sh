@@ -12,6 +12,12 @@ if [ -e "$SECRETS/postgres_password" ]; then
     export PGPASSWORD
 fi
 
+for role in owner web worker grafana exporter; do
+    if [ ! -s "$SECRETS/obs_${role}_password" ]; then
+        echo "$SECRETS/obs_${role}_password is empty or not there; docker/secrets.sh makes it" >&2
+        exit 1
+    fi
+done
 for file in roles.sql event_trigger.sql exporter.sql passwords.sql; do
     psql --no-psqlrc --quiet --single-transaction -v ON_ERROR_STOP=1 -f "$sql/$file"
 done

@@ -87,9 +87,9 @@ def instructions() -> list[tuple[str, str]]:
 
 
 def manifests() -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield every object of docker/k8s with its file; kustomization.yml is none."""
+    """Yield every object of docker/k8s with its file; lists and values are none."""
     for file in sorted(K8S.rglob("*.yml")):
-        if file.name == "kustomization.yml":
+        if file.name == "kustomization.yml" or file.name.endswith(".values.yml"):
             continue
         for found in yaml.safe_load_all(file.read_text()):
             yield file, found
