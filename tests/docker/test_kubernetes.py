@@ -246,7 +246,8 @@ def test_every_volume_and_every_claim_is_there_and_used() -> None:
 
 
 def matches(labels: dict[str, str], selector: dict[str, Any]) -> bool:
-    return selector.get("matchLabels", {}).items() <= labels.items()
+    wanted: dict[str, str] = selector.get("matchLabels", {})
+    return wanted.items() <= labels.items()
 
 
 def test_whatever_selects_pods_selects_some() -> None:
