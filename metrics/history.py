@@ -29,7 +29,7 @@ import structlog
 from django.db import transaction
 
 from audit import measures
-from audit.database import raw_connection, rows
+from audit.database import raw_connection, raw_cursor, rows
 from metrics.agent_families import CUSTOM_GAUGE
 from metrics.collected import add_collected
 from metrics.families import BY_NAME
@@ -38,6 +38,7 @@ from metrics.increments import Cell
 from metrics.kept_series import GAUGES_KEPT, GROWING, MARK, MOST_ROWS
 from metrics.rollup import columns_of
 from metrics.series import Series, read_series
+from metrics.spans import take_out
 from metrics.switches import metrics_on
 from metrics.text_format import Labels
 
@@ -67,9 +68,9 @@ _FORGET = "DELETE FROM metrics_past WHERE what = 'counted'"
 _REMEMBER = "INSERT INTO metrics_past (what, figures) VALUES ('counted', %s::text::jsonb)"
 _ADD = """
 INSERT INTO metrics_processminute AS t (family, labels, minute, n, buckets, total)
-SELECT n.family, n.labels, n.minute, n.n, n.buckets::bigint[], n.total
-FROM unnest(%s::text[], %s::text[], %s::numeric[], %s::text[], %s::numeric[], %s::timestamptz[])
-    AS n(family, labels, n, buckets, total, minute)
+SELECT n.family, n.labels, to_timestamp(n.at), n.n, n.buckets::bigint[], n.total
+FROM unnest(%s::text[], %s::text[], %s::numeric[], %s::text[], %s::numeric[], %s::float8[])
+    AS n(family, labels, n, buckets, total, at)
 ON CONFLICT (family, labels, minute) DO UPDATE
 SET n = t.n + excluded.n,
     buckets = metrics_add(t.buckets, excluded.buckets),
@@ -152,8 +153,11 @@ def _add_growth(now: _Counts, minute: datetime) -> None:
         before: _Counts = msgspec.json.decode(found[0][0])
         if now == before:
             return
-        if columns := columns_of([(minute, _growth(before, now))]):
-            raw_connection().execute(_ADD, columns)
+        number = int(minute.timestamp()) // 60
+        if columns := columns_of([(number, _growth(before, now))]):
+            with raw_cursor() as cursor:
+                cursor.execute(_ADD, columns)
+                take_out(cursor, "processes", (minute,))
     raw_connection().execute(_FORGET)
     raw_connection().execute(_REMEMBER, (msgspec.json.encode(now).decode(),))
 
