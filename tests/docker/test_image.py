@@ -93,7 +93,7 @@ def test_it_says_its_version() -> None:
     assert labels["version"] == "${VERSION}"
     assert labels["revision"] == "${COMMIT}"
     assert labels["description"] == project["description"]
-    assert labels["base.name"] == f"docker.io/library/{said('FROM')[-1]}"
+    assert labels["base.name"] == said("FROM")[-1]
 
 
 def test_every_variable_it_sets_is_a_setting_or_pythons() -> None:
