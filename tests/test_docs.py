@@ -610,6 +610,10 @@ def documented_admin_pages() -> dict[str, str]:
     return {row.first(): row.cell("address").strip("`") for row in table}
 
 
+OF_NO_MODEL = ("compliance/score/", "operations/")
+"""Pages that stand in the site beside those of models."""
+
+
 def test_every_page_of_the_sidebar_is_documented() -> None:
     sidebar = {
         item["title"]: str(item["link"])
@@ -625,7 +629,8 @@ def test_every_documented_page_of_the_desk_is_one(address: str) -> None:
     found = resolve(address)
 
     assert found.namespace == "admin"
-    assert str(found.url_name).endswith(("index", "_changelist"))
+    is_list = str(found.url_name).endswith(("index", "_changelist"))
+    assert is_list or str(found.url_name).startswith("metrics_operations_")
 
 
 def test_every_address_of_our_admin_pages_is_documented_and_no_other() -> None:
@@ -643,21 +648,21 @@ def test_every_address_of_our_admin_pages_is_documented_and_no_other() -> None:
     served |= {  # pages of an app that belong to no model
         f"/admin/{each.pattern}{page.pattern}"
         for each in admin.site.get_urls()
-        if isinstance(each, URLResolver) and str(each.pattern) == "compliance/score/"
+        if isinstance(each, URLResolver) and str(each.pattern) in OF_NO_MODEL
         for page in each.url_patterns
     }
     # Scores are of no model of their own: their pages stand in the site beside those of models.
     served |= {
         f"/admin/{tree.pattern}{each.pattern}"
         for tree in admin.site.get_urls()
-        if isinstance(tree, URLResolver) and str(tree.pattern) == "compliance/score/"
+        if isinstance(tree, URLResolver) and str(tree.pattern) in OF_NO_MODEL
         for each in tree.url_patterns
     }
     said = {row.first() for row in documents.table(DESK, "address", "does")}
     said |= {
         row.cell("address").strip("`")
         for row in documents.table(DESK, "page", "address", "shows")
-        if row.cell("address").split("/")[2] in APPS
+        if row.cell("address").split("/")[2] in (*APPS, "operations")
     }
 
     assert {without_names(each) for each in said} == {without_names(each) for each in served}

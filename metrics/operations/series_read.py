@@ -86,11 +86,17 @@ WHERE m.source = %(source)s
   AND m.starts_at < %(last)s
 GROUP BY 1, 2
 """
+# A minute at a time, each in its own day: asked for all at once, every day is searched for every
+# minute.
 _GAUGES = """
-SELECT labels, minute, value
-FROM metrics_gaugeminute
-WHERE family = %(family)s
-  AND minute = ANY(%(minutes)s)
+SELECT found.labels, wanted.minute, found.value
+FROM unnest(%(minutes)s::timestamptz[]) AS wanted(minute)
+CROSS JOIN LATERAL (
+    SELECT labels, value
+    FROM metrics_gaugeminute
+    WHERE family = %(family)s
+      AND minute = wanted.minute
+) AS found
 """
 
 
@@ -102,10 +108,6 @@ class Scope:
     """Ids and names of the ledgers whose entries count."""
     filters: Mapping[str, str] = field(default_factory=dict)
     """By label, the one value that counts; a family without the label is not narrowed."""
-
-    def narrows(self, family: Family) -> bool:
-        """Tell whether every filter means something to a family."""
-        return all(label in family.labels for label in self.filters)
 
 
 @dataclass(kw_only=True, slots=True)

@@ -78,11 +78,6 @@ class Asked:
         """Return the ledger that links to entries lead to: a list has one."""
         return self.ledger or next(iter(self.ledgers), None)
 
-    @property
-    def kept(self) -> list[tuple[str, str]]:
-        """Return what the form of a range keeps of the address."""
-        return [(name, str(value)) for name, value in self.query.items() if name not in _RANGE]
-
     def url(self, path: str = "", **more: str) -> str:
         """Return an address with this range and these filters; an empty value takes one out."""
         query = self.query.copy()

@@ -28,6 +28,8 @@ MOST_LINES: Final = 8
 MOST_BARS: Final = 12
 _MOST_IDS: Final = 20
 _DIGITS: Final = 6
+_FEW: Final = 6
+"""Actions that are named one by one."""
 
 OUTCOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "success": ("success",),
@@ -173,7 +175,7 @@ def draw(chart: Chart, sums: Sums, asked: Asked, ways: Ways, *, most: int | None
         series=shown,
         left_out=len(found) - len(shown),
         not_narrowed=_not_narrowed(families.values(), asked.scope.filters),
-        missing="" if found else _missing(next(iter(families.values()))),
+        missing="" if found else _missing(chart, next(iter(families.values()))),
         url=asked.url(chart=chart.slug),
         behind=reverse(f"admin:{chart.page}") if chart.page else "",
     )
@@ -213,19 +215,17 @@ def _not_narrowed(families: Any, filters: Mapping[str, str]) -> list[str]:
     return [label for label in filters if not any(label in family.labels for family in families)]
 
 
-def _missing(family: Family) -> str:
+def _missing(chart: Chart, family: Family) -> str:
     if family.kind == "gauge":
         return (
             f"Nothing in this range. {family.name} is kept once a minute while beat and a worker "
             "run."
         )
     if "entries" in family.sources:
-        actions = ", ".join(family.fed_by[:3]) if len(family.fed_by) <= len(_FEW) else "any action"
-        return f"Nothing in this range. Entries of {actions} bring it."
+        few = family.fed_by if len(family.fed_by) <= _FEW else ("any action",)
+        actions = f"{chart.action}…" if chart.action.endswith(".") else chart.action
+        return f"Nothing in this range. Entries of {actions or ', '.join(few)} bring it."
     return f"Nothing in this range. {family.name} is counted by the platform's own processes."
-
-
-_FEW: Final = range(25)
 
 
 def _judged(value: float | None, good: tuple[float, float] | None) -> str:

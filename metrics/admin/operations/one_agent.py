@@ -34,13 +34,14 @@ from metrics.operations.who import agent_ids
 from metrics.spending import cents
 from metrics.switches import metrics_on
 
-_BY_AGENT: Final = (
+BY_AGENT: Final = (
     count(f.AGENT_EXECUTIONS, "agent"),
     share(f.AGENT_EXECUTIONS, WELL, "agent"),
     quantile_of(0.95, f.AGENT_EXECUTION_SECONDS, "agent"),
     count(f.AGENT_OPERATIONS, "agent"),
     share(f.TASKS, WELL, "agent"),
 )
+"""What the list of agents asks."""
 _UNITS: Final[tuple[Unit, ...]] = ("count", "ratio", "seconds", "count", "ratio")
 _MOST_LINES: Final = 50
 _MOST_VERSIONS: Final = 10
@@ -73,7 +74,7 @@ def agent_lines(sums: Sums, asked: Asked) -> list[AgentLine]:
     """Return the agents that did something in the range, those who did most first."""
     by_query = [
         {one.labels["agent"]: one for one in answer(query, sums, asked.window)}
-        for query in _BY_AGENT
+        for query in BY_AGENT
     ]
     acts = sorted(by_query[3].values(), key=lambda one: -one.weight)
     lines = []

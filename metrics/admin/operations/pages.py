@@ -95,7 +95,8 @@ def charts_page(admin: ReadOnlyModelAdmin, page: Page, request: HttpRequest) -> 
         is_counting=metrics_on(),
     )
     if not asked.errors:
-        sums = read(page.queries(), asked.window, asked.scope)
+        more = one_agent.BY_AGENT if page is agents.PAGE else ()
+        sums = read([*page.queries(), *more], asked.window, asked.scope)
         ids = agent_ids(asked.scope.ledgers)
         ways = Ways(asked, ids)
         shown = tiles(page, sums, asked, ways)

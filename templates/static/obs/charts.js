@@ -61,6 +61,9 @@
     }
 
     function moment(data, place) {
+        if (data.step >= 86400) {  // UTC days, whatever zone is shown
+            return new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", timeZone: "UTC" }).format(new Date((data.start + place * data.step) * 1000));
+        }
         const long = data.step * data.places > 2 * 86400;
         const parts = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: zone() };
         if (long) Object.assign(parts, { day: "2-digit", month: "short" });
@@ -108,7 +111,7 @@
         },
     };
 
-    const short = (name) => (name.length > 16 ? `${name.slice(0, 15)}…` : name);
+    const short = (name, most = 16) => (name.length > most ? `${name.slice(0, most - 1)}…` : name);
 
     function options(data, figure) {
         const style = getComputedStyle(document.body);
@@ -125,7 +128,7 @@
         };
         const other = { stacked: data.stacked, grid: { display: false }, ticks: { color: text, maxRotation: 0, autoSkipPadding: 16 } };
         if (data.unit === "ratio" && !data.stacked && data.most === undefined) value.suggestedMax = isBar ? 1 : undefined;
-        if (isBar) Object.assign(other.ticks, { autoSkip: false, callback(tick) { return short(this.getLabelForValue(tick)); } });
+        if (isBar) Object.assign(other.ticks, { autoSkip: false, callback(tick) { return short(this.getLabelForValue(tick), figure.clientWidth > 420 ? 28 : 16); } });
         return {
             indexAxis: isBar ? "y" : "x",
             animation: false,
