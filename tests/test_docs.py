@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
 from django.core.management import BaseCommand, get_commands, load_command_class
@@ -42,6 +43,7 @@ from metrics.families import BY_NAME
 from metrics.target_limits import MOST_OVERHEAD
 from metrics.targets import TARGETS
 from obsplatform import readiness
+from obsplatform.celery import app as celery
 from obsplatform.settings import VERSION
 from tests import documents
 from tests.conftest import make_event, render_metrics_anew
@@ -727,12 +729,23 @@ def test_every_module_that_a_page_names_exists() -> None:
 
 
 def is_known(name: str) -> bool:
-    return name in ACTIONS or importlib.util.find_spec(name) is not None
+    """Tell whether this is an action, a task, a permission or a module."""
+    celery.loader.import_default_modules()
+    app, _, rest = name.partition(".")
+    permissions = {
+        f"{act}_{model._meta.model_name}"
+        for model in apps.get_app_config(app).get_models()
+        for act in ("view", "add", "change", "delete")
+    }
+    if name in ACTIONS or name in celery.tasks or rest in permissions:
+        return True
+    return importlib.util.find_spec(name) is not None
 
 
 def test_every_dependency_has_its_reason_and_no_other() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = [*project["dependencies"], *project["optional-dependencies"]["local"]]
+    extras = project["optional-dependencies"]
+    needed = [*project["dependencies"], *extras["local"], *extras["anomalies"]]
 
     page = DOCS / "decisions" / "0002-dependencies.md"
     documented = {
