@@ -38,7 +38,7 @@ from metrics.labels import Key, normalise
 from obsplatform.fleet import plants
 from obsplatform.fleet.chronicle import Chronicle
 from obsplatform.fleet.history import DAYS as FLEET_DAYS
-from obsplatform.fleet.history import history
+from obsplatform.fleet.history import EVENTS, history
 from obsplatform.fleet.world import World
 
 NOW: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -87,12 +87,13 @@ def main() -> int:
     """Measure, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument("--events", type=int, default=EVENTS, help="of a fleet, in 30 days")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     if not multivariate.is_installed():
         print("scikit-learn is not installed: pip install '.[anomalies]'", file=sys.stderr)
         return 3
-    figures = [measured(seed) for seed in asked.seeds]
+    figures = [measured(seed, asked.events) for seed in asked.seeds]
     if asked.json:
         print(json.dumps(figures, indent=1))
     else:
@@ -100,11 +101,11 @@ def main() -> int:
     return 0
 
 
-def measured(seed: int) -> dict[str, Any]:
+def measured(seed: int, events: int) -> dict[str, Any]:
     """Return the figures of one seed."""
     began = time.perf_counter()
-    planted = history(now=NOW, seed=seed)
-    clean = history(now=NOW, seed=seed, is_planted=False)
+    planted = history(now=NOW, seed=seed, events=events)
+    clean = history(now=NOW, seed=seed, events=events, is_planted=False)
     stories = stories_of(seed)
     false = look_back(folded(clean))
     found = look_back(folded(planted))
@@ -113,6 +114,7 @@ def measured(seed: int) -> dict[str, Any]:
     faults = {fault.name: _found_after(clean, fault) for fault in faults_of(clean)}
     return {
         "seed": seed,
+        "events": len(planted),
         "days": DAYS,
         "clean_findings": len(false),
         "false_a_day": round(len(false) / DAYS, 2),

@@ -259,7 +259,7 @@ def entries_behind(row: Anomaly) -> list[tuple[str, str]]:
     if row.detector == "together":
         ledger, _, agent = row.labels.partition(" ")
         return [
-            (f"{id_} in {name}", _address(span, ledger=name, agent=id_))
+            (f"of {id_} in {name}", _address(span, ledger=name, agent=id_))
             for name, id_ in _agents(agent)
             if name == ledger
         ]
@@ -269,7 +269,7 @@ def entries_behind(row: Anomaly) -> list[tuple[str, str]]:
     filters = {**span, **measure.entries}
     if measure.by == ("agent",):
         return [
-            (f"{id_} in {name}", _address(filters, ledger=name, agent=id_))
+            (f"of {id_} in {name}", _address(filters, ledger=name, agent=id_))
             for name, id_ in _agents(row.labels)
         ]
     ledger = row.labels if measure.by == ("ledger",) else settings.LEDGER

@@ -208,7 +208,7 @@ def _keep_together(now: datetime, looked: Looked) -> None:
         if going_on is not None:
             last = max(
                 (one.work.at + QUARTER for one in multivariate.look(each, quarters)),
-                default=going_on.started_at + QUARTER,
+                default=datetime.fromisoformat(going_on.evidence["last_at"]),
             )
             if now - last >= CALM:
                 looked.end(going_on.id, last)

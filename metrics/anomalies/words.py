@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from metrics.anomalies.found import TOGETHER, Finding, severity_of
 from metrics.anomalies.multivariate import FEATURES, UNLIKE, Unlike
-from metrics.anomalies.seasonal import FAR, LEVELS, Baseline, Spell, Verdict
+from metrics.anomalies.seasonal import FAR, LEVELS, QUARTER, Baseline, Spell, Verdict
 from metrics.anomalies.watched import Watched
 
 MOST_POINTS: Final = 96
@@ -132,6 +132,7 @@ def of_quarters(
             f"{worst.number:,} quarters before: {said}.",
             "facts": _facts_of_quarter(worst, len(found)),
             "worst_at": worst.work.at.isoformat(),
+            "last_at": (found[-1].work.at + QUARTER).isoformat(),
         },
     )
 

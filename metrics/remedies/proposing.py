@@ -20,6 +20,7 @@ from metrics.anomalies.watched import BY_MEASURE
 MOST_KEYS: Final = 3
 """Keys that are proposed of one agent: those that brought most of it."""
 _ENTRIES: Final = 500
+_LOOKED_THROUGH: Final = 5_000
 
 # The newest entries of the agent since it began: found by the index of agents.
 _KEYS = """
@@ -44,6 +45,18 @@ WHERE k.revoked_at IS NULL
 GROUP BY recent.key_id
 ORDER BY count(*) DESC, recent.key_id
 LIMIT %(most)s
+"""
+# Of the newest entries of the ledger: whom else pausing would stop.
+_OTHERS = """
+SELECT count(DISTINCT recent.agent_id)
+FROM (
+    SELECT e.agent_id, e.key_id
+    FROM audit_entry AS e
+    WHERE e.ledger_id = (SELECT k.ledger_id FROM audit_agentkey AS k WHERE k.key_id = %(key)s)
+    ORDER BY e.seq DESC
+    LIMIT %(entries)s
+) AS recent
+WHERE recent.key_id = %(key)s
 """
 _PROPOSE = """
 INSERT INTO metrics_remedy (anomaly_id, act, target, reason)
@@ -86,9 +99,15 @@ def _proposals(finding: Finding) -> Iterable[tuple[str, str, str]]:
         yield (
             "pause_key",
             key_id,
-            f"It brought {number:,} of the agent's newest entries since this began; paused, the "
-            f"agent is refused until somebody resumes it. {sentence}",
+            f"It brought {number:,} of the agent's newest entries since this began. Paused, "
+            f"whoever uses it is refused until somebody resumes it{_others(key_id)}. {sentence}",
         )
+
+
+def _others(key_id: str) -> str:
+    """Return a warning where other agents use the key too."""
+    ((agents,),) = rows(_OTHERS, {"key": key_id, "entries": _LOOKED_THROUGH})
+    return f": of late {agents:,} agents use it, and all are stopped" if agents > 1 else ""
 
 
 def _keys(ledger: str, agent: str, *, since: datetime) -> list[tuple[str, int]]:

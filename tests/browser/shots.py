@@ -746,6 +746,8 @@ PAGES = [
     View(name="objective-new", path="/admin/metrics/objective/new/"),
     View(name="objective", act=_set_objective, on_paper=True),
     View(name="objectives", path="/admin/metrics/objective/", on_paper=True),
+    View(name="anomalies", path="/admin/metrics/anomaly/", on_paper=True),
+    View(name="anomalies-judged", path="/admin/metrics/anomaly/?show=judged"),
     View(name="budget-new", path="/admin/metrics/budget/new/"),
     View(name="budget", act=_set_budgets, on_paper=True),
     View(name="budgets", path="/admin/metrics/budget/", on_paper=True),

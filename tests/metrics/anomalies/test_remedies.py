@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
+from psycopg.errors import CheckViolation
 
 from audit.append import append_pending
 from audit.auth import make_key
@@ -134,7 +136,7 @@ def test_a_remedy_is_decided_once(past: History, key: AgentKey) -> None:
 def test_the_database_lets_nothing_be_done_that_was_not_approved(past: History) -> None:
     remedy = proposed(finding(past), "notify", "receivers")
 
-    with pytest.raises(Exception, match="metrics_remedy_done"):
+    with pytest.raises(CheckViolation, match="metrics_remedy_done"), transaction.atomic():
         rows("UPDATE metrics_remedy SET done_at = now() WHERE id = %s RETURNING id", (remedy.id,))
 
 
