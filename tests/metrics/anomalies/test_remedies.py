@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -12,13 +14,18 @@ from audit.append import append_pending
 from audit.auth import make_key
 from audit.database import rows
 from audit.models import AgentKey, Ledger
+from audit.project import catch_up
+from audit.receive import Sender
 from metrics.acting import ChangeRefused
 from metrics.anomalies import telling
+from metrics.anomalies.found import Finding
 from metrics.anomalies.judging import judge, judged
 from metrics.models import Anomaly, Incident, Remedy
 from metrics.remedies import looking
 from metrics.remedies.deciding import decide
-from tests.conftest import entries
+from metrics.remedies.proposing import propose
+from metrics.rollup import Rollups
+from tests.conftest import GOVERNANCE, chain, entries, make_event
 from tests.metrics.anomalies.conftest import NOW, History
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +51,12 @@ def finding(past: History) -> Anomaly:
 def key(ledger: Ledger) -> AgentKey:
     made, _ = make_key(ledger=ledger, name="alice", scopes=["events:write"], created_by="Bob")
     return made
+
+
+def found_of(row: Anomaly, **changed: Any) -> Finding:
+    """Return the finding that a row was written of."""
+    fields = {name: getattr(row, name) for name in Finding.__slots__}
+    return Finding(**{**fields, **changed})
 
 
 def proposed(anomaly: Anomaly, act: str, target: str) -> Remedy:
@@ -80,6 +93,53 @@ def test_looking_proposes_and_does_nothing(past: History, key: AgentKey) -> None
     waiting.refresh_from_db()
     assert key.state() == "live"
     assert (waiting.decided_at, waiting.done_at) == (None, None)
+
+
+def test_the_keys_that_an_agent_used_are_proposed_with_whom_else_they_would_stop(
+    past: History, ledger: Ledger, key: AgentKey
+) -> None:
+    now = datetime.now(UTC)
+    by_key = Sender(via="api", scope="events", scopes=frozenset({"events:write"}), key=key.key_id)
+    registered = make_event(
+        occurred_at=now.isoformat(), action="agent.registered", category="agent_lifecycle",
+        agent={"id": "alice-agent", "name": "alice"},
+    )  # fmt: skip
+    chain(ledger, [registered], sender=GOVERNANCE)
+    acts = [
+        make_event(occurred_at=now.isoformat(), agent={"id": who}) for who in ("alice-agent", "bob")
+    ]
+    chain(ledger, acts, sender=by_key)
+    catch_up(ledger.id, Rollups())
+    row = finding(past)
+    failures = found_of(row, started_at=now - timedelta(minutes=5))
+
+    made = propose(row.id, failures)
+    again = propose(row.id, failures)
+
+    assert (len(made), again) == (1, [])
+    remedy = Remedy.objects.get(id=made[0])
+    assert (remedy.act, remedy.target, remedy.decided_at) == ("pause_key", key.key_id, None)
+    assert "2 agents use it" in remedy.reason
+
+
+@pytest.mark.parametrize(
+    ("changed", "acts"),
+    [
+        ({"severity": "low"}, []),
+        ({"severity": "medium"}, ["notify"]),
+        ({"score": -9.0}, []),
+        ({"measure": "tool_errors"}, []),
+    ],
+)
+def test_only_grave_findings_of_an_agent_that_does_too_much_propose_a_pause(
+    past: History, key: AgentKey, changed: dict[str, Any], acts: list[str]
+) -> None:
+    row = finding(past)
+    Remedy.objects.all().delete()
+
+    propose(row.id, replace(found_of(row), **changed))
+
+    assert [one.act for one in Remedy.objects.all()] == acts
 
 
 def test_an_approved_pause_pauses_the_key_and_leaves_both_entries(
