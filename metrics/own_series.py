@@ -39,7 +39,7 @@ _OURS: Final[dict[str, Mapping[str, tuple[str, ...]]]] = {
     "obs_http_request_duration_seconds": {},
     "obs_anomalies_total": {
         "detector": ("seasonal", "together", "trend"),
-        "severity": SEVERITIES,
+        "severity": SEVERITIES[1:],
     },
     "obs_process_cpu_seconds_total": {"role": ROLES},
     "obs_observability_overhead_seconds_total": {

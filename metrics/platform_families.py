@@ -137,7 +137,7 @@ NOTIFICATIONS: Final = family(
     help="Messages to people, by channel and whether they went out.",
 )  # fmt: skip
 ANOMALIES: Final = family(
-    "counter", 79, "obs_anomalies_total", "detector severity", cap=15, sources=("process",),
+    "counter", 79, "obs_anomalies_total", "detector severity", cap=12, sources=("process",),
     help="Findings of what is not as usual, once each, by the detector and how grave it was at "
     "first: seasonal, together or trend.",
 )  # fmt: skip
