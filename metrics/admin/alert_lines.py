@@ -110,7 +110,9 @@ class FiringLine:
 
 
 def alerts_now(rules: Mapping[str, Standing]) -> list[AlertLine]:
-    """Return what holds now, what fires first."""
+    """Return what holds now, what fires first; nothing where Prometheus evaluates."""
+    if not settings.ALERTS_EVALUATE:
+        return []  # rows of before would stand there for ever
     found = []
     for name, text, value, holds, fires, looked in rows(_NOW):
         standing = rules.get(name)

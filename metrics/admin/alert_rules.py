@@ -22,6 +22,7 @@ from django.utils import timezone
 from audit.admin.acts import act, say
 from audit.readonly import ReadOnlyModelAdmin
 from metrics.acting import ChangeRefused
+from metrics.admin.alert_acts import acts_of
 from metrics.admin.alert_boxes import boxes, reason_box
 from metrics.admin.alert_lines import (
     HEIGHT,
@@ -70,7 +71,7 @@ class AlertRuleAdmin(ReadOnlyModelAdmin):
         """Add runbooks, making, changing, switching and taking back."""
         view = self.admin_site.admin_view
         return [
-            path("runbook/<str:name>/", self.page(self.runbook_page), name="metrics_runbook"),
+            path("runbook/<str:object_id>/", self.page(self.runbook_page), name="metrics_runbook"),
             path("new/", view(self.new_page), name="metrics_alertrule_new"),
             path("<str:object_id>/edit/", view(self.edit_page), name="metrics_alertrule_edit"),
             *(
@@ -120,6 +121,7 @@ class AlertRuleAdmin(ReadOnlyModelAdmin):
             line=line,
             standing=found,
             alerts=alerts,
+            acts=acts_of(found.name),
             shipped=SHIPPED.get(found.name),
             reason=reason_box(),
             may_change=request.user.has_perm(MAY_CHANGE),
@@ -129,17 +131,19 @@ class AlertRuleAdmin(ReadOnlyModelAdmin):
         )
         return TemplateResponse(request, "metrics/alert_rule.html", context)
 
-    def runbook_page(self, request: HttpRequest, name: str) -> HttpResponse:
+    def runbook_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show what an alert means and what to do."""
-        blocks = read_runbook(name)
+        blocks = read_runbook(object_id)
         if blocks is None:
             raise Http404("there is no runbook of this name")
         context = self.frame(
             request,
-            title=f"Runbook {name}",
+            title=f"Runbook {object_id}",
             opts=None,
             blocks=blocks,
-            rules=[each.name for each in standing() if each.rule and each.rule.runbook == name],
+            rules=[
+                each.name for each in standing() if each.rule and each.rule.runbook == object_id
+            ],
         )
         return TemplateResponse(request, "metrics/runbook.html", context)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from typing import Final
 
 from django.db import transaction
 from django.utils import timezone
@@ -21,7 +22,8 @@ from metrics.alerting.in_force import SHIPPED, Standing, standing_of
 from metrics.alerting.stored_rule import WrongRule, as_data
 from metrics.models import AlertRule
 
-_KIND = "alert_rule"
+KIND: Final = "alert_rule"
+"""What the target of an entry about a rule is."""
 
 
 def make(draft: Draft, *, by: str) -> Rule:
@@ -34,7 +36,7 @@ def make(draft: Draft, *, by: str) -> Rule:
         AlertRule.objects.create(
             name=rule.name, rule=as_data(rule), changed_at=timezone.now(), changed_by=by
         )
-        leave(_KIND, rule.name, by=by, change="made", details={"rule": as_data(rule)})
+        leave(KIND, rule.name, by=by, change="made", details={"rule": as_data(rule)})
     return rule
 
 
@@ -63,7 +65,7 @@ def change(name: str, draft: Draft, *, reason: str, by: str) -> Rule:
             raise ChangeRefused({"threshold": "and the rest are as before, so nothing was changed"})
         _put(name, rule=after, is_on=before.is_on, by=by)
         said = {"before": {key: was.get(key) for key in changed}, "after": changed}
-        leave(_KIND, name, by=by, change="changed", details=said, reason=reason)
+        leave(KIND, name, by=by, change="changed", details=said, reason=reason)
     return rule
 
 
@@ -78,7 +80,7 @@ def switch(name: str, *, on: bool, reason: str, by: str) -> None:
         if before.rule is None:
             raise ChangeRefused({"name": "cannot be read; change it first, or remove it"})
         _put(name, rule=as_data(before.rule), is_on=on, by=by)
-        leave(_KIND, name, by=by, change=f"switched {word}", details={}, reason=reason)
+        leave(KIND, name, by=by, change=f"switched {word}", details={}, reason=reason)
 
 
 def put_back(name: str, *, reason: str, by: str) -> None:
@@ -91,7 +93,7 @@ def put_back(name: str, *, reason: str, by: str) -> None:
         done = "put back as shipped" if name in SHIPPED else "removed"
         was = {"rule": as_data(before.rule)} if before.rule else {}
         details = {"before": {**was, "is_on": before.is_on}}
-        leave(_KIND, name, by=by, change=done, details=details, reason=reason)
+        leave(KIND, name, by=by, change=done, details=details, reason=reason)
 
 
 def _held(name: str) -> Standing:

@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 UNSEEN: Final = timedelta(minutes=5)
 """How long nobody may have looked before what has not fired begins anew."""
 STATEMENT_TIMEOUT_MS: Final = 2_000
-_BLIND: Final = "no gauge was kept for five minutes: does the worker run metrics.facts?"
+_BLIND: Final = "no gauge was kept for five minutes: does the worker run metrics.history?"
 
 # Held to the end of the transaction that looks and remembers.
 _TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('metrics.alerts'))"

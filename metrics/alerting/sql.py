@@ -10,7 +10,8 @@ How it reads. At a moment `at`, counters and histograms are what the whole minut
 brought: a window of five minutes is the five minutes that ended last. Each minute is spread over
 the moments whose window it lies in, so that a day of moments costs one pass over a day of minutes.
 Gauges are what they said in the newest minute that was kept at `at` or in the five minutes before.
-A minute without a row is a minute in which nothing came.
+A minute without a row is a minute in which nothing came. Bounds in time are parameters and no sums
+of them, so that Postgres plans for the days that are asked alone.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def statement(
     `first` is a whole minute. Columns of the answer: at, labels (in the order of `by`), value,
     limit_ (NULL where the rule's threshold is the limit).
     """
-    made = _Text(rule=rule, parameters={"first": first, "last": last, "step": step})
+    asked_for = {"first": first, "last": last, "step": step}
+    made = _Text(rule=rule, first=first, last=last, parameters=asked_for)
     made.add(
         "moments",
         "SELECT at FROM generate_series(%(first)s::timestamptz, %(last)s::timestamptz, "
@@ -82,6 +84,8 @@ class _Text:
     """The parts of a statement, each a named query that the later ones may name."""
 
     rule: Rule
+    first: datetime
+    last: datetime
     parameters: dict[str, Any]
     parts: list[tuple[str, str]] = field(default_factory=list)
 
@@ -125,13 +129,13 @@ def _spike(made: _Text) -> str:
     """
     rule = made.rule
     day, grid = made.give("day", DAY), made.give("grid", SPIKE_STEP)
+    start, end = made.give("kept_from", made.first - DAY), made.give("kept_until", made.last)
     made.add(
         "points",
         f"SELECT point, at FROM moments CROSS JOIN LATERAL generate_series(date_bin({grid}, "
         f"at - {day}, 'epoch'), at, {grid}) AS point WHERE point >= at - {day}\n"
         f"AND point > (SELECT min(k.minute) FROM metrics_gaugeminute AS k "
-        f"WHERE k.family = '{MARK.name}' AND k.minute >= %(first)s - {day} "
-        "AND k.minute <= %(last)s)",
+        f"WHERE k.family = '{MARK.name}' AND k.minute >= {start} AND k.minute <= {end})",
     )
     made.add("counts", "SELECT at, count(*) AS places FROM points GROUP BY at")
     made.add("looked", "SELECT at FROM moments UNION SELECT point FROM points")
@@ -214,10 +218,10 @@ def _known(
         f"SELECT DISTINCT {by_} AS by_ FROM {table} WHERE family = {one}{fits}"
         for table in ("metrics_total", "metrics_process")
     ]
-    day = made.give("day", DAY)
+    start, end = made.give("known_from", made.first - DAY), made.give("known_until", made.last)
     wholes += [
         f"SELECT DISTINCT {by_} FROM {table} WHERE family = {one} "
-        f"AND minute >= %(first)s - {day} AND minute < %(last)s{fits}"
+        f"AND minute >= {start} AND minute < {end}{fits}"
         for table in tables_of(family)
         if table == "metrics_processminute"
     ]
@@ -245,9 +249,9 @@ def _minutes(
     until: timedelta = timedelta(),
 ) -> str:
     """Return what asks for the rows of the minutes that any moment needs."""
-    window = made.give("window", whole_minutes(made.rule.window))
-    start = f"%(first)s - {window} - {made.give(f'{name}_back', back)}"
-    end = f"%(last)s - {made.give(f'{name}_until', until)}"
+    window = whole_minutes(made.rule.window)
+    start = made.give(f"{name}_from", made.first - window - back)
+    end = made.give(f"{name}_until", made.last - until)
     fits = _fits(made, name, family, match)
     queries = []
     for table in tables_of(family):
@@ -358,18 +362,21 @@ def _stood(
 ) -> None:
     """Add how each series stood `back` before each moment: at, labels, by_, value."""
     ago, lookback = made.give(f"{name}_back", back), made.give("lookback", LOOKBACK)
+    start = made.give(f"{name}_from", made.first - back - LOOKBACK)
+    end = made.give(f"{name}_until", made.last - back)
     made.add(
         f"{name}_kept",
         "SELECT at, (\n    SELECT max(k.minute) FROM metrics_gaugeminute AS k\n"
         f"    WHERE k.family = '{MARK.name}' AND k.minute <= at - {ago}\n"
-        f"        AND k.minute > at - {ago} - {lookback}\n) AS minute\nFROM moments",
+        f"        AND k.minute > at - {ago} - {lookback}\n"
+        f"        AND k.minute > {start} AND k.minute <= {end}\n) AS minute\nFROM moments",
     )
     made.add(
         name,
         f"SELECT at, labels, {_by(made.rule, family)} AS by_, value\n"
-        f"FROM {name}_kept\nJOIN metrics_gaugeminute USING (minute)\n"
-        f"WHERE family = '{family.name}' AND minute <= %(last)s - {ago}\n"
-        f"    AND minute > %(first)s - {ago} - {lookback}{_fits(made, name, family, match)}",
+        f"FROM {name}_kept AS k\nJOIN metrics_gaugeminute AS g ON g.minute = k.minute\n"
+        f"WHERE family = '{family.name}' AND g.minute > {start} AND g.minute <= {end}"
+        f"{_fits(made, name, family, match)}",
     )
 
 

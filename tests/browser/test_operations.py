@@ -89,14 +89,22 @@ def test_each_chart_of_a_page_draws_and_none_is_wider_than_a_phone(page: Page, n
 def test_the_table_behind_a_chart_says_what_the_server_says(page: Page) -> None:
     page.locator("#runs [data-chart-table] summary").focus()
     page.keyboard.press("Enter")
-    drawn = page.locator("#runs [data-chart-place] tbody tr").all_inner_texts()
-    page.goto(page.locator("#runs [data-chart-table] p a").get_attribute("href") or "")
-    on_its_page = page.locator("#figures tbody tr").all_inner_texts()[1:]
+    drawn = by_time(page.locator("#runs [data-chart-place] tbody tr").all_inner_texts())
+    page.locator("#runs [data-chart-table] p a").click()
+    on_its_page = by_time(page.locator("#figures tbody tr").all_inner_texts()[1:])
 
     assert len(drawn) == 60
-    values = [line.split("\t")[1:] for line in drawn]
-    assert values == [line.split("\t")[1:] for line in on_its_page]
-    assert any(value != "0/min" for line in values for value in line)
+    newest = sorted(drawn)[-1]  # it was not over when it was drawn
+    over = {at: values for at, values in drawn.items() if at in on_its_page and at != newest}
+    assert len(over) > 50
+    assert over == {at: on_its_page[at] for at in over}
+    assert any(value != "0/min" for values in drawn.values() for value in values)
+
+
+def by_time(lines: list[str]) -> dict[str, list[str]]:
+    """Return the cells of each row by its first."""
+    cells = [[each.strip() for each in line.split("\t")] for line in lines]
+    return {at: values for at, *values in cells}
 
 
 def test_a_row_leads_to_its_entries(page: Page) -> None:

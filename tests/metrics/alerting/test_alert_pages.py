@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.urls import reverse
-from pytest_django import Settings
 
+from audit.append import append_pending
+from audit.models import Ledger
 from metrics.admin.runbooks import FOLDER, blocks, names, read_runbook
 from metrics.alert_rules import RULES
 from metrics.alerting.evaluate import evaluate
@@ -155,10 +157,15 @@ def test_tabs_show_what_they_say(administrator: Client) -> None:
     assert "All is quiet" in page(administrator, f"{LIST}?show=now")
 
 
-def test_where_prometheus_evaluates_the_page_says_so(auditor: Client, settings: Settings) -> None:
-    settings.ALERTS_EVALUATE = False
+def test_where_prometheus_evaluates_the_page_says_so(
+    auditor: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fire_backlog()
+    monkeypatch.setattr(settings, "ALERTS_EVALUATE", False)
 
-    assert "0 of 36 rules are evaluated here" in page(auditor, LIST)
+    text = page(auditor, LIST)
+    assert "Nothing fires now; 0 of 36 rules are evaluated here" in text
+    assert "not evaluated here" in text
 
 
 # --- A rule ---------------------------------------------------------------------------------------
@@ -245,8 +252,12 @@ def test_a_change_keeps_the_name_and_asks_why(administrator: Client) -> None:
     assert found is not None
     assert found.rule is not None
     assert (found.rule.name, found.rule.threshold) == ("HighErrorRate", 7)
+    own = Ledger.objects.get(name=settings.LEDGER)
+    append_pending(own.id)
     text = page(administrator, ERRORS)
     assert "Put it back as shipped" in text
+    assert "threshold: 0.1 → 7" in text
+    assert "Nobody has changed it" in page(administrator, f"{LIST}SlowAgentExecution/change/")
 
 
 def test_another_rule_begins_like_one(administrator: Client) -> None:
