@@ -10,7 +10,7 @@ export OBS_DATA ?= $(CURDIR)/var
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench bench-large soak shots controls metrics alerts boards schema lock
+.PHONY: help demo run test check coverage bench bench-large soak shots controls metrics alerts boards schema lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -28,10 +28,11 @@ test: $(VENV)/made ## run the tests, in three parts side by side
 	@rm -rf $(RUNS) && mkdir -p $(RUNS)
 	@$(PYTEST) --junitxml=$(RUNS)/audit.xml tests/audit & a=$$!; $(PYTEST) --junitxml=$(RUNS)/compliance.xml tests/compliance tests/metrics & b=$$!; $(PYTEST) --junitxml=$(RUNS)/rest.xml $(foreach part,audit compliance metrics,--ignore=tests/$(part)); c=$$?; wait $$a; a=$$?; wait $$b; b=$$?; $(RUN) -m tests.summary $(RUNS); exit $$((a | b | c))
 
-check: $(VENV)/made ## all that CI checks: style, types, imports, migrations, tests and what they cover
-	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy . && $(VENV)/bin/lint-imports
-	@$(MAKE) --no-print-directory test PYTEST="$(RUN) -m coverage run -m pytest"
-	@$(RUN) -m coverage combine -q && $(RUN) -m coverage report
+check: $(VENV)/made ## all that CI checks: style, types, imports, migrations, tests
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy . && $(VENV)/bin/lint-imports && $(MAKE) --no-print-directory test
+
+coverage: $(VENV)/made ## run the tests and say which lines none runs; takes half as long again
+	@$(MAKE) --no-print-directory test PYTEST="$(RUN) -m coverage run -m pytest"; $(RUN) -m coverage combine -q && $(RUN) -m coverage report
 
 bench: $(VENV)/made ## run the benchmarks (15 min); figures go to benchmarks/README.md by hand
 	@$(RUN) -m benchmarks.all
