@@ -159,6 +159,7 @@ METRICS_SERIES: Final = family(
 )  # fmt: skip
 LABEL_OVERFLOW: Final = family(
     "counter", 82, "obs_metrics_label_overflow_total", "label", cap=52,
+    sources=("entries", "process"),
     help="Entries whose value found no place in a label's list, or in the family named.",
     fed_by="*", detail="minimal",
 )  # fmt: skip

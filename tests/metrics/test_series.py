@@ -143,6 +143,19 @@ def test_what_processes_count_is_added_to_what_entries_say(ledger: Ledger) -> No
     assert sample_of(page, "obs_agents_active") == 3
 
 
+def test_what_processes_had_no_place_for_is_said_beside_what_entries_had_none_for(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    total(ledger, "obs_metrics_label_overflow_total", "agent", 2)
+    process("obs_metrics_label_overflow_total", "obs_celery_tasks_total", 3)
+
+    page = rendered()
+
+    assert sample_of(page, "obs_metrics_label_overflow_total", label="agent") == 2
+    assert sample_of(page, "obs_metrics_label_overflow_total", label="obs_celery_tasks_total") == 3
+    assert "metrics.rows_not_shown" not in caplog.text
+
+
 def test_requests_are_shown_by_each_process_and_not_from_rows(database: None) -> None:
     process("obs_http_requests_total", "GET metrics 2xx 200", 5)
 
