@@ -47,7 +47,7 @@ def observe(family: str, *labels: str, value: float, times: int = 1) -> None:
 
 
 def overhead(component: str, *, seconds: float) -> None:
-    """Count time that a part of observing took: `metrics`, `logging`, `tracing` or `audit`."""
+    """Count processor time that a component of observing took; which: platform_families.py."""
     if _kept is not None:
         _keep(_kept, (_OVERHEAD, (component,), round(seconds * 1_000_000), None))
 

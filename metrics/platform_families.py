@@ -27,7 +27,7 @@ HTTP_SECONDS: Final = family(
 OVERHEAD_SECONDS: Final = family(
     "counter", 62, "obs_observability_overhead_seconds_total", "component", cap=4,
     sources=("process",), unit="seconds",
-    help="Time that observing takes of itself: metrics (folding entries, writing rows, rendering), "
+    help="Processor time that observing takes of itself: metrics (folding entries, writing rows), "
     "logging (writing lines; one in 64 is timed), tracing, audit (append transactions).",
 )  # fmt: skip
 OVERHEAD_RATIO: Final = family(
