@@ -151,5 +151,8 @@ def leave(story: Story, name: str) -> None:
 
 
 def rotate(story: Story, agent_id: str) -> None:
-    """Change an agent's key before it is 90 days old."""
-    story.tell("credential.rotated", actor=people.VERA, target=("credential", f"key-{agent_id}"))
+    """Change an agent's key before it is 90 days old; nobody uses it meanwhile."""
+    key = ("credential", f"key-{agent_id}")
+    story.tell("credential.paused", actor=people.VERA, target=key, reason="it is being replaced")
+    story.tell("credential.rotated", actor=people.VERA, target=key)
+    story.tell("credential.resumed", actor=people.VERA, target=key, reason="the new one is there")

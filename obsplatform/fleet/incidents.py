@@ -75,9 +75,10 @@ def from_alert_to_review(story: Story) -> None:
     first, second = f"ALR-{story.word(5)}", f"ALR-{story.word(5)}"
     alert(story, about=about, severity="high", alert_id=first, reason="answers got slow")
     story.wait(300, 1500)
+    case_id = f"INC-{story.word(4)}"
     handle(
         story,
-        case_id=f"INC-{story.word(4)}",
+        case_id=case_id,
         alert_id=first,
         about=about,
         severity="high",
@@ -86,3 +87,19 @@ def from_alert_to_review(story: Story) -> None:
     alert(story, about=about, severity="medium", alert_id=second, reason="twice the usual traffic")
     story.wait(600, 3000)
     dismiss(story, about=about, alert_id=second, reason="the yearly invoices went out")
+    look_again(story, case_id=case_id, about=about, severity="high")
+
+
+def look_again(
+    story: Story, *, case_id: str, about: tuple[str, str], severity: str, lead: Person = people.YUKI
+) -> None:
+    """Take a closed incident up once more, for a report that came late."""
+    story.case = {"id": case_id}
+    late = "a customer writes that answers were slow again for a minute"
+    story.tell("incident.reopened", actor=lead, target=about, severity=severity, reason=late)
+    story.tell("incident.linked", actor=lead, target=about, severity=severity)
+    story.tell("incident.ended", actor=lead, target=about, severity=severity)
+    found = "the index was being moved to the larger disk"
+    story.tell("incident.noted", actor=lead, target=about, severity=severity, reason=found)
+    story.tell("incident.closed", actor=lead, target=about, severity=severity)
+    story.case = {}
