@@ -91,7 +91,7 @@ def draft(**different: str) -> Draft:
         ({"match": "agent"}, "match", "is like status=error"),
         ({"match": "agent=a, agent=b"}, "match", "names agent twice"),
         ({"family": ""}, "family", "is needed"),
-        ({"family": "obs_celery_tasks_total"}, "family", "not kept by the minute"),
+        ({"family": "obs_notifications_total"}, "family", "not kept by the minute"),
         ({"family": "up", "function": "value"}, "family", "Prometheus' own"),
         ({"summary": "x" * 201}, "summary", "at most 200"),
         ({"severity": "bad"}, "severity", "warning, critical"),
@@ -134,4 +134,4 @@ def test_families_of_the_list_have_minutes_and_fed_ones_alone() -> None:
 
     assert all(has_minutes(each) for each in offered)
     assert all("later" not in each.sources for each in offered)
-    assert not has_minutes(BY_NAME["obs_celery_tasks_total"])
+    assert not has_minutes(BY_NAME["obs_notifications_total"])
