@@ -204,7 +204,8 @@ def test_what_our_code_imports_is_in_the_images_lock(project: dict[str, Any]) ->
 
     packages = {normal(name) for each in others for name in distributions[each]}
 
-    optional = needed(project["project"]["optional-dependencies"]["anomalies"])  # pages say so without it
+    # What an extra brings is imported when it is asked for; without it pages say so.
+    optional = needed(project["project"]["optional-dependencies"]["anomalies"])
     assert packages - EMBEDDED - optional - locked("requirements-runtime.lock").keys() == set()
 
 
