@@ -4,6 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest
 RUNS := build/tests
+PARTS := audit compliance metrics
 COMPILE := $(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 export OBS_DATA ?= $(CURDIR)/var
 # Where compiled modules are not kept, each of the many processes compiles ours anew when it starts.
@@ -24,9 +25,9 @@ demo: $(VENV)/made ## start everything with demo data and print address, user, p
 run: $(VENV)/made ## the same without demo data
 	@$(RUN) manage.py up
 
-test: $(VENV)/made ## run the tests, in three parts side by side
+test: $(VENV)/made ## run the tests, in four parts side by side
 	@rm -rf $(RUNS) && mkdir -p $(RUNS)
-	@$(PYTEST) --junitxml=$(RUNS)/audit.xml tests/audit & a=$$!; $(PYTEST) --junitxml=$(RUNS)/compliance.xml tests/compliance tests/metrics & b=$$!; $(PYTEST) --junitxml=$(RUNS)/rest.xml $(foreach part,audit compliance metrics,--ignore=tests/$(part)); c=$$?; wait $$a; a=$$?; wait $$b; b=$$?; $(RUN) -m tests.summary $(RUNS); exit $$((a | b | c))
+	@part() { $(PYTEST) --junitxml=$(RUNS)/$$1.xml $$2; }; pids=; for each in $(PARTS); do part $$each tests/$$each & pids="$$pids $$!"; done; part rest "$(foreach each,$(PARTS),--ignore=tests/$(each))"; failed=$$?; for pid in $$pids; do wait $$pid || failed=1; done; $(RUN) -m tests.summary $(RUNS); exit $$failed
 
 check: $(VENV)/made ## all that CI checks: style, types, imports, migrations, tests
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy . && $(VENV)/bin/lint-imports && $(MAKE) --no-print-directory test

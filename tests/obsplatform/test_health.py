@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,9 @@ def test_health_needs_no_redis(client: Client, settings: Settings) -> None:
     assert client.get("/health").status_code == 200
 
 
-def test_health_answers_many_at_once() -> None:
+def test_health_answers_many_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Eight threads on a machine that is busy with more than this may well wait for half a second.
+    monkeypatch.setattr(pulse, "feel", partial(pulse.feel, within=60.0))
     codes: list[int] = []
 
     def ask_often() -> None:
