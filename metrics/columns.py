@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from metrics.family import Family
@@ -27,6 +28,7 @@ Waiting: TypeAlias = tuple[int, timedelta, Row]
 """The seq of an entry, its lag, and what its shape says of it."""
 
 _OCCURRED, _TRACE, _NUMBERS = 0, 1, 2
+_SEQ = itemgetter(0)
 
 
 class Columns(Folding):
@@ -70,7 +72,7 @@ class Columns(Folding):
             if rows:
                 self._add_group(plan, rows, lags)
         for one, rows in lags.values():
-            rows.sort()  # by seq
+            rows.sort(key=_SEQ)  # what stands behind it may be None, which has no order
             _, waited, said = zip(*rows, strict=True)
             # An hour at most, or it is late and not observed.
             wholes = [lag.seconds * 1_000_000 + lag.microseconds for lag in waited]

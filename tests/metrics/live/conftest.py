@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from obsplatform.fleet import agents
 from obsplatform.fleet import live as fleet
 from obsplatform.fleet.deliver import deliveries
 from tests.conftest import make_event
@@ -28,12 +29,14 @@ from tests.metrics.live.scraped import (
     Scraped,
     measured,
     now,
+    run_ended,
     task,
     wait_until,
     without_samples,
 )
 from tests.metrics.prometheus import documented_configuration
 
+WORKERS = [agent.id for agent in agents.WORKERS]
 RULES = ROOT / "docker" / "prometheus" / "alerts.rules.yml"
 MEASURES = ("open_tickets", "gauge"), ("answers", "counter"), ("thinking", "histogram")
 
@@ -89,7 +92,7 @@ def live_before(platform: Platform) -> None:
         for minute in range(-30, 30)
     ]
     platform.post(yesterday, query="?backfill=true")
-    platform.post([task("failed"), task("completed")])
+    platform.post([task("failed"), task("completed"), *map(run_ended, WORKERS)])
     wait_until(platform.has_counted_all)
 
 
@@ -112,7 +115,8 @@ def live(platform: Platform, folder: Path) -> None:
     """Let all happen that a board or a query tells of, while Prometheus looks."""
     platform.manage("demo", "--events", "0", "--live", "8", "--json")
     platform.post([measured(*each) for each in MEASURES])
-    platform.post([task("failed"), task("completed")])  # chance may leave it out of the fleet
+    # Chance may leave these out of a few seconds of the fleet.
+    platform.post([task("failed"), task("completed"), *map(run_ended, WORKERS)])
     # More names than a list has room for: what runs over is said.
     platform.post([measured(f"unknown{number}", "gauge") for number in range(30)])
     platform.manage("shell", "-c", JUDGE)

@@ -10,8 +10,9 @@ import subprocess
 import sys
 import time
 import urllib.request
+import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -95,6 +96,14 @@ class Scraped(Platform):
     at: float
     """Unix time at which all that the fixture made happen had been scraped."""
 
+    def go_on(self) -> Scraped:
+        """Let the fleet work a few seconds more, and return what there is to see then."""
+        self.manage("demo", "--events", "0", "--live", "6", "--json")
+        with urllib.request.urlopen(f"{self.ready['url']}/ready", timeout=60) as answer:
+            answer.read()
+        time.sleep(6)  # a process tells each five seconds what it counted; then a scrape
+        return replace(self, at=time.time())
+
     def then(self, text: str) -> list[Any]:
         """Return what a query showed at that time, however long tests have taken since."""
         data = self.prometheus.get("query", query=text, time=self.at)
@@ -130,6 +139,22 @@ def task(end: str) -> dict[str, Any]:
     )
 
 
+def run_ended(agent: str) -> dict[str, Any]:
+    """Return the end of a run of an agent that the fleet has registered."""
+    return make_event(
+        id=str(uuid.uuid4()),
+        occurred_at=now(),
+        category=ACTIONS["run.completed"],
+        action="run.completed",
+        agent={"id": agent, "version": "1.0"},
+        actor={"type": "agent", "id": agent},
+        target={"type": "run", "id": "run-2"},
+        run={"id": str(uuid.uuid4()), "mode": "autonomous"},
+        duration_ms=840,
+        tool=None,
+    )
+
+
 def wait_until(holds: Callable[[], bool]) -> None:
     ends = time.monotonic() + PATIENCE
     while not holds() and time.monotonic() < ends:
@@ -143,11 +168,17 @@ def samples_of(family: Family) -> set[str]:
     return {f"{family.name}_{part}" for part in ("bucket", "sum", "count")}
 
 
+SELDOM = {"obs_anomalies_total"}
+"""Families of what is found in weeks of history, and not in a day of it."""
+
+
 def without_samples(one: Prometheus) -> list[str]:
     """Return the families that something feeds and Prometheus has no sample of."""
     there = one.names()
     return [
         family.name
         for family in FAMILIES
-        if "later" not in family.sources and not samples_of(family) <= there
+        if "later" not in family.sources
+        and family.name not in SELDOM
+        and not samples_of(family) <= there
     ]

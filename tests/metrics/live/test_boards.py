@@ -20,7 +20,7 @@ from metrics.boards.every import BOARDS
 from metrics.boards.grafana import KNOWN_FROM
 from metrics.boards.shape import Board, Panel, Query
 from metrics.families import BY_NAME
-from tests.metrics.live.scraped import Scraped, samples_of
+from tests.metrics.live.scraped import SELDOM, Scraped, samples_of
 
 Case: TypeAlias = tuple[Panel, Query]
 
@@ -29,12 +29,16 @@ every_board = pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.s
 RATE_INTERVAL = "2m"
 """What Grafana takes for a range of a day: more than four scrapes, and two minutes of history."""
 RANGE = timedelta(hours=1)
+ROUNDS = 6
+"""How often the fleet goes on for a few seconds, at most."""
 INTERVAL = timedelta(minutes=1)
 
 LATER = "nothing feeds this family yet"
 EMPTY: dict[str, str] = {
     "Alerts that fire": "no rule has held for as long as it must",
     "Overhead: tracing": "the platform makes no spans of its own yet",
+    "Alerts and anomalies": "two days are too young for anything to be unusual",
+    "Full in": "a disk that does not fill is never full",
 }
 """Panels that show nothing here although something feeds their families, by title, and why."""
 
@@ -103,40 +107,53 @@ def numbers(found: list[Any]) -> list[float]:
     return [value for value in values if not math.isnan(value)]
 
 
-@every_board
-def test_every_query_shows_numbers(board: Board, scraped: Scraped) -> None:
-    empty = [
+def empty_queries(board: Board, scraped: Scraped) -> list[tuple[str, str]]:
+    """Return the queries of a board, with their panels, that show nothing and should."""
+    return [
         (panel.title, query.text)
         for panel, query in asked(board, "promql")
         if not numbers(scraped.then(promql(query.text))) and not reason(panel, query)
     ]
 
-    assert empty == []
+
+@pytest.fixture(scope="package")
+def shown(scraped: Scraped) -> Scraped:
+    """Let the fleet go on until every query shows something: what it does is left to chance."""
+    seen = scraped
+    for _ in range(ROUNDS):
+        if not any(empty_queries(board, seen) for board in BOARDS):
+            break
+        seen = seen.go_on()
+    return seen
 
 
 @every_board
-def test_every_series_has_the_labels_of_its_legend(board: Board, scraped: Scraped) -> None:
+def test_every_query_shows_numbers(board: Board, shown: Scraped) -> None:
+    assert empty_queries(board, shown) == []
+
+
+@every_board
+def test_every_series_has_the_labels_of_its_legend(board: Board, shown: Scraped) -> None:
     for panel, query in asked(board, "promql"):
         named = set(re.findall(r"\{\{(\w+)\}\}", query.legend))
-        for series in scraped.then(promql(query.text)):
+        for series in shown.then(promql(query.text)):
             assert named <= series["metric"].keys(), (panel.title, series["metric"])
 
 
 @every_board
-def test_every_metric_is_one_of_the_list_and_has_been_scraped(
-    board: Board, scraped: Scraped
-) -> None:
-    there = scraped.prometheus.names()
+def test_every_metric_is_one_of_the_list_and_has_been_scraped(board: Board, shown: Scraped) -> None:
+    there = shown.prometheus.names()
 
     for _, query in asked(board, "promql"):
         for family in families_of(query.text):
-            assert "later" in family.sources or samples_of(family) <= there, family.name
+            is_here = samples_of(family) <= there
+            assert is_here or "later" in family.sources or family.name in SELDOM, family.name
 
 
 @every_board
-def test_every_number_can_be_one_of_its_unit(board: Board, scraped: Scraped) -> None:
+def test_every_number_can_be_one_of_its_unit(board: Board, shown: Scraped) -> None:
     for panel, query in asked(board, "promql"):
-        values = numbers(scraped.then(promql(query.text)))
+        values = numbers(shown.then(promql(query.text)))
         assert all(map(math.isfinite, values)), (panel.title, values)
         if panel.title != "Growth in a day":  # a table may shrink
             assert all(value >= 0 for value in values), (panel.title, values)
@@ -145,60 +162,58 @@ def test_every_number_can_be_one_of_its_unit(board: Board, scraped: Scraped) -> 
 
 
 @every_board
-def test_a_line_has_points_over_the_time_that_is_shown(board: Board, scraped: Scraped) -> None:
+def test_a_line_has_points_over_the_time_that_is_shown(board: Board, shown: Scraped) -> None:
     for panel, query in asked(board, "promql"):
         if panel.kind not in ("timeseries", "heatmap") or reason(panel, query):
             continue
-        found = scraped.prometheus.get(
+        found = shown.prometheus.get(
             "query_range",
             query=promql(query.text),
-            start=scraped.at - RANGE.total_seconds(),
-            end=scraped.at,
+            start=shown.at - RANGE.total_seconds(),
+            end=shown.at,
             step=15,
         )["result"]
         points = [float(value) for series in found for _, value in series["values"]]
         assert any(map(math.isfinite, points)), panel.title
 
 
-def test_what_a_reader_may_choose_has_values(scraped: Scraped) -> None:
+def test_what_a_reader_may_choose_has_values(shown: Scraped) -> None:
     for name, (family, narrowed) in KNOWN_FROM.items():
-        found = scraped.prometheus.get(
+        found = shown.prometheus.get(
             f"label/{name}/values", **{"match[]": promql(family.name + narrowed)}
         )
         assert found, name
 
 
-def test_a_board_narrowed_to_one_value_shows_that_value_alone(scraped: Scraped) -> None:
+def test_a_board_narrowed_to_one_value_shows_that_value_alone(shown: Scraped) -> None:
     (board,) = (each for each in BOARDS if each.slug == "agent-performance")
-    agent = busiest_agent(scraped)
+    agent = busiest_agent(shown)
 
     for _, query in asked(board, "promql"):
         if "{{agent}}" in query.legend:
-            found = scraped.then(promql(query.text, agent=agent))
+            found = shown.then(promql(query.text, agent=agent))
             assert {series["metric"]["agent"] for series in found} <= {agent}
 
 
-def test_the_board_of_one_agent_shows_that_agents_work(scraped: Scraped) -> None:
-    agent = busiest_agent(scraped)
+def test_the_board_of_one_agent_shows_that_agents_work(shown: Scraped) -> None:
+    agent = busiest_agent(shown)
     (template,) = (each for each in BOARDS if each.is_of_one_agent)
 
     for board in (template, board_of(agent)):
         for panel, query in asked(board, "promql"):
-            found = numbers(scraped.then(promql(query.text, agent=agent)))
+            found = numbers(shown.then(promql(query.text, agent=agent)))
             assert found or panel.is_quiet, panel.title
-        with scraped.as_grafana() as grafana:
+        with shown.as_grafana() as grafana:
             for panel, query in asked(board, "sql"):
-                rows = grafana.execute(sql(query.text, scraped.at, agent=agent).encode())
+                rows = grafana.execute(sql(query.text, shown.at, agent=agent).encode())
                 assert rows.fetchall(), panel.title
 
 
 @every_board
-def test_every_statement_shows_rows_to_the_role_of_dashboards(
-    board: Board, scraped: Scraped
-) -> None:
-    with scraped.as_grafana() as grafana:
+def test_every_statement_shows_rows_to_the_role_of_dashboards(board: Board, shown: Scraped) -> None:
+    with shown.as_grafana() as grafana:
         for panel, query in asked(board, "sql"):
-            cursor = grafana.execute(sql(query.text, scraped.at).encode())
+            cursor = grafana.execute(sql(query.text, shown.at).encode())
             found = cursor.fetchall()
             assert found, panel.title
             assert cursor.description is not None
@@ -211,5 +226,5 @@ def test_every_statement_shows_rows_to_the_role_of_dashboards(
 
 def busiest_agent(scraped: Scraped) -> str:
     named = 'obs_agent_executions_total{agent!~"_.*"}'  # an agent that is registered
-    found = scraped.then(f"topk(1, sum by (agent) (increase({named}[1h])))")
+    found = shown.then(f"topk(1, sum by (agent) (increase({named}[1h])))")
     return str(found[0]["metric"]["agent"])
