@@ -226,5 +226,5 @@ def test_every_statement_shows_rows_to_the_role_of_dashboards(board: Board, show
 
 def busiest_agent(scraped: Scraped) -> str:
     named = 'obs_agent_executions_total{agent!~"_.*"}'  # an agent that is registered
-    found = shown.then(f"topk(1, sum by (agent) (increase({named}[1h])))")
+    found = scraped.then(f"topk(1, sum by (agent) (increase({named}[1h])))")
     return str(found[0]["metric"]["agent"])
