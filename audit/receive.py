@@ -23,6 +23,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import structlog
 from django.conf import settings
 from django.db import transaction
 
@@ -46,15 +47,8 @@ from audit.subjects import (
 )
 
 _KNOWN = """
-SELECT u.position, k.digest, k.seq
-FROM unnest(%(event_ids)s::uuid[]) WITH ORDINALITY AS u(event_id, position),
-     LATERAL (
-         SELECT digest, seq
-         FROM audit_eventkey
-         WHERE ledger_id = %(ledger_id)s
-           AND event_id = u.event_id
-         OFFSET 0  -- keeps the planner from reading the whole index when statistics are young
-     ) AS k
+SELECT place AS position, digest, seq
+FROM audit_known(%(ledger_id)s::integer, %(event_ids)s::uuid[])
 """
 _HELD = """
 SELECT u.seq, e.record
@@ -238,6 +232,8 @@ def receive(
     receipts, accepted = _parse(incoming, sender)
     if not accepted:
         return receipts
+    if sender.key:
+        _name_agent(accepted)
     subject_ids = {each for one in accepted for each in one.parsed.subject_ids}
     post = _Post(ledger_id, sender, received_at, request_id, traceparent)
     # Without a data subject and a known id the insert is the whole transaction: one round trip.
@@ -334,6 +330,13 @@ def _parse(incoming: Iterable[Incoming], sender: Sender) -> tuple[list[Receipt],
         receipt.id = str(parsed.id)
         accepted.append(_Accepted(receipt, parsed.id, parsed, one))
     return receipts, accepted
+
+
+def _name_agent(accepted: Sequence[_Accepted]) -> None:
+    """Name the agent on each line of this request, where all its events are of one."""
+    agents = {one.parsed.agent_id for one in accepted}
+    if len(agents) == 1:
+        structlog.contextvars.bind_contextvars(agent_id=agents.pop())
 
 
 def _told(refusal: EventRejected) -> dict[str, str]:
