@@ -1,5 +1,6 @@
 """The desk's pages of compliance. A file a subject; each registers its own pages."""
 
+from compliance.admin import approvals as approvals
 from compliance.admin import catalogue as catalogue
 from compliance.admin import decisions as decisions
 from compliance.admin import findings as findings

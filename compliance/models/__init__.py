@@ -4,6 +4,8 @@ Django describes them here for reading and for the admin; it never makes or chan
 checks found (compliance_lens … compliance_act) is a projection without models: tallied.py.
 """
 
+from compliance.models.approvals import ApprovalAnswer as ApprovalAnswer
+from compliance.models.approvals import ApprovalRequest as ApprovalRequest
 from compliance.models.people import Decision as Decision
 from compliance.models.people import Finding as Finding
 from compliance.models.people import NilReturn as NilReturn

@@ -6,6 +6,7 @@ import html
 import re
 import uuid
 from collections import Counter, deque
+from functools import cache
 from urllib.parse import urljoin
 
 import pytest
@@ -13,6 +14,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from audit.append import append_pending
+from audit.ledgers import open_ledger
 from audit.models import Ledger
 from audit.project import catch_up_all
 from compliance.posture import seal_postures
@@ -60,8 +62,17 @@ PERIODS: tuple[str, ...] = (
 
 
 @pytest.fixture
-def watched(ledger: Ledger) -> Ledger:
-    """Return a ledger whose events fail LOG-04, with today's postures and a row of each kind."""
+def watched(database: None) -> Ledger:
+    """Return a ledger whose events fail LOG-04, with today's postures and a row of each kind.
+
+    All tests here share it: they ask and change nothing.
+    """
+    return _watched()
+
+
+@cache
+def _watched() -> Ledger:
+    ledger = open_ledger(f"t.{uuid.uuid4().hex[:16]}")
     chain(ledger, [make_event(agent={"id": f"agent-{n % 2}"}) for n in range(30)])
     people_rows(ledger)
     append_pending(ledger.id)

@@ -1,0 +1,1 @@
+"""What any Python must show: `python -m unittest discover -t . -s tests/sdk/core`, or pytest."""
