@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 120
-_OURS = ("DATABASE_", "REDIS_URL", "OBS_", "DJANGO_SETTINGS_MODULE")
+_OURS = ("DATABASE_", "REDIS_URL", "OBS_", "OTEL_", "DJANGO_SETTINGS_MODULE")
 _KEEP = ("OBS_SAMPLES", "OBS_VECTORS", "OBS_PEERS")
 
 
