@@ -9,7 +9,7 @@ again counts the same. Its name may be allowed anew afterwards, with another typ
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -240,6 +240,28 @@ def refused(now: datetime) -> list[Refused]:
         Refused(name=name, count=number, last_at=minute)
         for name, number, minute in rows(_REFUSED, (ledgers, family, now - LATELY, now))
     ]
+
+
+def refusals() -> Callable[[str, str, Iterable[str]], str]:
+    """Return who says why a measure of a name, type and labels is not taken now; empty if it is.
+
+    Reads what is allowed once. Named in settings.TRACING_MEASURES.
+    """
+    allowed = {
+        normalise(each.name): (each.kind, frozenset(each.labels))
+        for each in CustomMetric.objects.filter(ended_at=None)
+    }
+
+    def refusal(name: str, kind: str, labels: Iterable[str]) -> str:
+        found = allowed.get(normalise(name))
+        if found is None:
+            return "is not allowed; an administrator can allow it under Custom metrics"
+        if found[0] != kind:
+            return f"is allowed as a {found[0]}, not as a {kind}"
+        odd = sorted(set(labels) - found[1])
+        return f"has the label {odd[0]!r}, which is not allowed" if odd else ""
+
+    return refusal
 
 
 def draft_of(name: str) -> Draft:

@@ -37,6 +37,7 @@ _OURS: Final[dict[str, Mapping[str, tuple[str, ...]]]] = {
     "obs_ingest_rejected_total": {"reason": REASONS},
     "obs_http_requests_total": {"status_class": ("1xx", "2xx", "3xx", "4xx", "5xx")},
     "obs_http_request_duration_seconds": {},
+    "obs_alerts_total": {"severity": ("warning", "critical")},
     "obs_anomalies_total": {
         "detector": ("seasonal", "together", "trend"),
         "severity": SEVERITIES[1:],
@@ -50,6 +51,8 @@ _OURS: Final[dict[str, Mapping[str, tuple[str, ...]]]] = {
     "obs_gc_pause_seconds": {"generation": ("0", "1", "2")},
     "obs_context_switches_total": {"kind": ("voluntary", "involuntary")},
     "obs_notifications_total": {"channel": CHANNELS, "outcome": ("success", "error")},
+    "obs_spans_total": {"source": ("otlp", "own")},
+    "obs_spans_dropped_total": {"source": ("otlp", "own")},
     "obs_log_records_total": {"level": ("debug", "info", "warning", "error", "critical")},
 }
 """By family, labels whose values are ours; of all other families those of family.CLOSED."""
@@ -88,6 +91,8 @@ _ZEROS: Final[Mapping[str, frozenset[Key]]] = {
         ("obs_auth_attempts_total", ("api_key", "success")),
         ("obs_auth_attempts_total", ("api_key", "denied")),
         ("obs_ingest_rejected_total", ("auth", NONE)),
+        ("obs_spans_total", ("otlp",)),
+        ("obs_spans_dropped_total", ("otlp",)),
     }),
 }  # fmt: skip
 _REQUESTS: Final = "obs_http_"

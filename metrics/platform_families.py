@@ -125,12 +125,12 @@ CELERY_SECONDS: Final = family(
     unit="seconds", edges=buckets.AGENT,
 )  # fmt: skip
 ALERTS: Final = family(
-    "counter", 77, "obs_alerts_total", "alertname severity", cap=12, sources=("later",),
-    help="Alerts that Alertmanager has told the platform of.",
+    "counter", 77, "obs_alerts_total", "alertname severity", cap=12, sources=("process",),
+    help="Alerts that opened an incident, by the platform's own rules or told by Alertmanager.",
 )  # fmt: skip
 ALERTS_FIRING: Final = family(
-    "gauge", 77, "obs_alerts_firing", "alertname severity", cap=12, sources=("later",),
-    help="Alerts that fire now.",
+    "gauge", 77, "obs_alerts_firing", "alertname severity", cap=12, sources=("facts",),
+    help="Alerts that fire now, by the platform's own rules or told by Alertmanager.",
 )  # fmt: skip
 NOTIFICATIONS: Final = family(
     "counter", 78, "obs_notifications_total", "channel outcome", cap=12, sources=("process",),
@@ -146,12 +146,12 @@ LOG_RECORDS: Final = family(
     help="Lines that the platform's processes have logged, by level.",
 )  # fmt: skip
 SPANS: Final = family(
-    "counter", 81, "obs_spans_total", "source", cap=4, sources=("later",),
+    "counter", 81, "obs_spans_total", "source", cap=4, sources=("process",),
     help="Spans that were received, and those that the platform made itself.",
 )  # fmt: skip
 SPANS_DROPPED: Final = family(
-    "counter", 81, "obs_spans_dropped_total", "source", cap=4, sources=("later",),
-    help="Spans that were lost before they were kept.",
+    "counter", 81, "obs_spans_dropped_total", "source", cap=4, sources=("process",),
+    help="Spans that were not kept.",
 )  # fmt: skip
 METRICS_SERIES: Final = family(
     "gauge", 82, "obs_metrics_series", "family", cap=56, sources=("facts",),

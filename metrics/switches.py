@@ -1,4 +1,4 @@
-"""Switch metrics and logging while the platform runs: on or off, from which level, how much.
+"""Switch metrics, logging and tracing while the platform runs: on or off, from where, how much.
 
 A switch has the value of its variable in the environment where one is set, else what an
 administrator has switched, else its default. Each process remembers the rows for two seconds, so
@@ -14,6 +14,7 @@ Pages: metrics.admin.switches.
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -67,9 +68,35 @@ class Known:
     variable: str
     """What decides it in the environment."""
     values: tuple[str, ...]
+    """What it may be; empty where it is typed."""
     said: str
     """What it does, in a sentence or two."""
+    read: Callable[[str], str] | None = None
+    """Of one that is typed: returns it as it is kept. Raises ValueError saying what it may be."""
+    example: str = ""
+    """Of one that is typed."""
 
+
+def _read_levels(typed: str) -> str:
+    """Return `audit=DEBUG,celery=ERROR` without blanks."""
+    found = [pair.strip() for pair in typed.split(",") if pair.strip()]
+    if not all(_LEVEL_OF_ONE.fullmatch(pair) for pair in found):
+        raise ValueError(f"is a list like audit=DEBUG,celery=ERROR; levels are {', '.join(LEVELS)}")
+    return ",".join(found)
+
+
+def _read_share(typed: str) -> str:
+    """Return a number from 0 to 1 in its shortest form."""
+    try:
+        share = float(typed)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ValueError("is a number from 0 to 1, such as 0.01 for one trace in a hundred")
+    return f"{share:g}"
+
+
+_LEVEL_OF_ONE: Final = re.compile(rf"[A-Za-z_][A-Za-z0-9_.]{{0,99}}=({'|'.join(LEVELS)})")
 
 KNOWN: Final = {
     each.name: each
@@ -98,12 +125,40 @@ KNOWN: Final = {
             said="Lines of this level and above are written.",
         ),
         Known(
+            name="log_levels",
+            word="Levels of single loggers",
+            variable="OBS_LOG_LEVELS",
+            values=(),
+            read=_read_levels,
+            example="audit.append=DEBUG,celery=ERROR",
+            said="Lines of these loggers, and of those below them, are written from this level on, "
+            "whatever the level of the rest. Empty: all go by the log level.",
+        ),
+        Known(
             name="detail",
             word="Detail of metrics",
             variable="OBS_METRICS_DETAIL",
             values=DETAILS,
             said="How many families /metrics shows. All are counted at each level, so a total is "
             "whole when somebody turns the level up.",
+        ),
+        Known(
+            name="tracing",
+            word="Tracing",
+            variable="OBS_TRACING_ENABLED",
+            values=ON_OFF,
+            said="Off: the platform makes no spans of its own work. What agents send is taken in "
+            "as ever. Where nothing says where spans go, none are made either way.",
+        ),
+        Known(
+            name="sampling",
+            word="Share of traces",
+            variable="OBS_TRACING_SAMPLE_RATIO",
+            values=(),
+            read=_read_share,
+            example="0.01",
+            said="Of the platform's own traces this share is made, 0 to 1. A trace that a sender "
+            "began is made when the sender keeps it.",
         ),
     )
 }
@@ -251,8 +306,7 @@ def switch(name: str, value: str, *, reason: str, by: str) -> State:
     Raises ChangeRefused: an unknown value, no reason, nothing to change, the environment decides.
     """
     known = KNOWN[name]
-    if value not in known.values:
-        raise ChangeRefused({"value": f"is one of {', '.join(known.values)}"})
+    value = _read_value(known, value)
     reason = read_reason(reason)
     with transaction.atomic():
         rows(_LOCK)
@@ -261,7 +315,7 @@ def switch(name: str, value: str, *, reason: str, by: str) -> State:
         if before.origin == "environment":
             raise ChangeRefused({"value": f"is set by {known.variable}; change it there"})
         if before.value == value:
-            raise ChangeRefused({"value": f"is {value} already"})
+            raise ChangeRefused({"value": f"is {value or 'empty'} already"})
         rows(_SWITCH, (name, value, by))
         leave(
             "switch",
@@ -275,11 +329,23 @@ def switch(name: str, value: str, *, reason: str, by: str) -> State:
     return _state(known, Switch.objects.get(name=name))
 
 
+def _read_value(known: Known, value: str) -> str:
+    if known.read is None:
+        if value not in known.values:
+            raise ChangeRefused({"value": f"is one of {', '.join(known.values)}"})
+        return value
+    try:
+        return known.read(value)
+    except ValueError as problem:
+        raise ChangeRefused({"value": str(problem)}) from None
+
+
 # --- Facts for /metrics --------------------------------------------------------------------------
 
 
 def component_facts() -> dict[tuple[str, tuple[str, ...]], float]:
     """Return which parts of observing are on: row 65. The audit cannot be switched off."""
     values = _values()
-    on = {name: float(values[name] == "on") for name in ("metrics", "logging")} | {"audit": 1.0}
+    switched = ("metrics", "logging", "tracing")
+    on = {name: float(values[name] == "on") for name in switched} | {"audit": 1.0}
     return {(COMPONENT_ENABLED.name, (component,)): each for component, each in on.items()}

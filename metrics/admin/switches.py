@@ -121,9 +121,8 @@ def _known(name: str) -> switches.Known:
 
 
 def _line(state: switches.State, request: HttpRequest, refused: ChangeRefused | None) -> Line:
-    others = tuple((value, value) for value in state.known.values if value != state.value)
     boxes = [
-        Box(name="value", word="Switch to", kind="choice", choices=others),
+        _value_box(state),
         Box(
             name="reason",
             word="Why",
@@ -133,6 +132,20 @@ def _line(state: switches.State, request: HttpRequest, refused: ChangeRefused | 
     typed = request.POST.dict() if refused else {}
     errors = refused.errors if refused else {}
     return Line(state=state, boxes=filled(boxes, typed, errors), is_refused=refused is not None)
+
+
+def _value_box(state: switches.State) -> Box:
+    """Return the input for another value: a choice, or what is typed."""
+    if state.known.read is None:
+        others = tuple((value, value) for value in state.known.values if value != state.value)
+        return Box(name="value", word="Switch to", kind="choice", choices=others)
+    return Box(
+        name="value",
+        word="Switch to",
+        value=state.value,
+        help=f"For example {state.known.example}",
+        is_needed=False,
+    )
 
 
 def _cost(cost: overhead.Cost) -> CostLine:

@@ -11,19 +11,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from django.db import transaction
 from psycopg.types.json import Jsonb
 
+from audit import measures
 from audit.database import rows
 from audit.models import Ledger
 from metrics.incidents import entries, timeline
 from metrics.models import Incident
 from metrics.notifying import queue
+from metrics.platform_families import ALERTS
 
 TELL_THEMSELVES: Final = frozenset({"alertmanager"})
 """Sources that have told their own receivers; ours would hear of it twice."""
+
+FROM_ALERTS: Final = frozenset({"alertmanager", "evaluator"})
+"""Sources whose incidents are alerts; the others are what a person or a detector has found."""
 
 _MOST_IN_ENTRY: Final = 500
 """Characters of the summary that the entry carries; the row has all of it."""
@@ -138,6 +144,8 @@ def open_once(
         _leave_detected(incident, key=key)
         if source not in TELL_THEMSELVES:
             queue.tell_of_opening(incident)
+        if source in FROM_ALERTS:
+            transaction.on_commit(partial(measures.count, ALERTS.name, name, severity))
     return Opened(id=incident.id, is_new=True)
 
 

@@ -99,7 +99,7 @@ def own_window(first: datetime, last: datetime, now: datetime) -> Window:
         raise TooLong(f"is longer than {LONGEST // DAY} days")
     for step in LADDER:
         start = _floor(first, step)
-        places = -(-int((last - start).total_seconds()) // step)
+        places = -((start - last) // timedelta(seconds=step))  # rounded up
         if places <= MOST_STEPS or step == LADDER[-1]:
             return Window(start=start, step=step, places=max(places, 1), now=now)
     raise AssertionError("the last step of the ladder is returned above")

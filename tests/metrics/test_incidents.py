@@ -5,19 +5,23 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
+from audit import measures
 from audit.append import append_pending
 from audit.models import Entry, Ledger
 from metrics.acting import ChangeRefused
 from metrics.incidents import acts, entries, opening
+from metrics.incidents.firing import firing
 from metrics.incidents.timeline import timeline
 from metrics.models import Incident
+from metrics.platform_families import ALERTS_FIRING
 from tests.conftest import chain, make_event
 from tests.metrics.incident_making import START, events_of, forget_incidents, opened
 
@@ -68,6 +72,63 @@ def test_a_ledger_that_takes_no_entries_leaves_them_to_the_platforms_own(ledger:
     ledger.is_read_only = True
 
     assert entries.ledger_of(incident).name == settings.LEDGER
+
+
+def test_each_alert_is_counted_once_and_what_a_person_opens_is_none() -> None:
+    measures.gather(on=True)
+    try:
+        first = opened()
+        opened(fingerprint=first.fingerprint)
+        opened(source="alertmanager", name="Disk Full", severity="warning")
+        opened(source="person", name="SomebodySaw")
+        counted = [each for each in measures.drain() if each[0] == "obs_alerts_total"]
+    finally:
+        measures.gather(on=False)
+
+    assert counted == [
+        ("obs_alerts_total", ("HighErrorRate", "critical"), 1, None),
+        ("obs_alerts_total", ("Disk Full", "warning"), 1, None),
+    ]
+
+
+def test_an_alert_that_is_rolled_back_is_not_counted() -> None:
+    measures.gather(on=True)
+    try:
+        with suppress(ZeroDivisionError), transaction.atomic():
+            opened()
+            _ = 1 // 0
+        assert [each for each in measures.drain() if each[0] == "obs_alerts_total"] == []
+    finally:
+        measures.gather(on=False)
+
+
+def test_an_alert_fires_until_its_end_even_when_somebody_resolved_its_incident() -> None:
+    one, other = opened(), opened()
+    opened(source="alertmanager", name="Disk Full", severity="warning")
+    opened(source="anomaly", name="SlowTool", severity="warning")
+    acts.acknowledge(one.id, by="ann")
+    acts.resolve(one.id, by="ann", cause="a full disk")
+    told = {
+        ("obs_alerts_firing", ("higherrorrate", "critical")): 2.0,
+        ("obs_alerts_firing", ("disk_full", "warning")): 1.0,
+    }
+    assert firing() == told
+
+    opening.end_incident(
+        fingerprint=other.fingerprint, started_at=START, ended_at=START + timedelta(minutes=5)
+    )
+    assert firing()["obs_alerts_firing", ("higherrorrate", "critical")] == 1.0
+
+
+def test_more_names_of_alerts_than_the_cap_are_told_together() -> None:
+    for number in range(ALERTS_FIRING.cap + 5):
+        opened(name=f"Alert{number:02}", severity="warning")
+
+    told = firing()
+
+    assert len(told) <= ALERTS_FIRING.cap
+    assert sum(told.values()) == ALERTS_FIRING.cap + 5
+    assert told["obs_alerts_firing", ("_other", "warning")] == 7.0
 
 
 def test_the_same_alert_opens_one_incident_and_a_later_start_another() -> None:

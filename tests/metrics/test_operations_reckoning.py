@@ -64,6 +64,12 @@ def test_a_range_of_ones_own_is_widened_to_whole_steps() -> None:
         assert window.places <= MOST_STEPS + 1
 
 
+def test_a_range_that_ends_within_a_second_reaches_over_it() -> None:
+    last = NOON + timedelta(minutes=10, milliseconds=250)
+
+    assert own_window(NOON, last, last).end > last
+
+
 @pytest.mark.parametrize("seconds", [0, -60, LONGEST + 1])
 def test_a_range_that_is_none_is_refused(seconds: int) -> None:
     with pytest.raises(TooLong):

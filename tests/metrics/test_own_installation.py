@@ -26,6 +26,8 @@ PATIENCE = 120.0
 """Seconds that a busy machine may take; what is waited for comes within ten on an idle one."""
 
 SELDOM = {
+    "obs_alerts_firing",
+    "obs_alerts_total",
     "obs_anomalies_total",
     "obs_metrics_label_overflow_total",
     "obs_notifications_total",

@@ -24,6 +24,7 @@ from metrics.rollup import Rollups
 from tests.conftest import chain, make_event
 from tests.metrics.deciding import newest_change
 from tests.metrics.scraping import rendered
+from tracing import sampling
 
 pytestmark = pytest.mark.usefixtures("undecided")
 
@@ -38,6 +39,7 @@ def as_before(database: None) -> Iterator[None]:
     yield
     root.setLevel(levels[0])
     django.setLevel(levels[1])
+    sampling.follow({"tracing": "on", "sampling": "1"})
 
 
 def switch(name: str, value: str) -> None:
@@ -58,7 +60,10 @@ def test_a_switch_is_as_installed_until_somebody_switches_it() -> None:
         ("metrics", "on", "default"),
         ("logging", "on", "default"),
         ("log_level", "INFO", "default"),
+        ("log_levels", "", "default"),
         ("detail", "standard", "default"),
+        ("tracing", "on", "default"),
+        ("sampling", "1", "default"),
     ]
 
 
@@ -202,6 +207,45 @@ def test_the_level_changes_while_the_process_runs(caplog: pytest.LogCaptureFixtu
     assert written(caplog) == ["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
+def test_a_single_logger_writes_from_its_own_level_until_it_is_not_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def said() -> list[str]:
+        caplog.clear()
+        for name in ("tests.loud.below", "tests.other"):
+            logging.getLogger(name).debug("a line")
+            structlog.get_logger(name).debug("a line")
+        return [each.name for each in caplog.records if each.name.startswith("tests.")]
+
+    switch("log_levels", " tests.loud=DEBUG, celery=ERROR ")
+    assert said() == ["tests.loud.below"] * 2
+    assert logging.getLogger("celery").level == logging.ERROR
+
+    switch("log_levels", "")
+    assert said() == []
+    assert logging.getLogger("celery").level == logging.NOTSET
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("log_levels", "audit"), ("log_levels", "audit=LOUD"), ("sampling", "2"), ("sampling", "")],
+)
+def test_what_is_typed_into_a_switch_is_checked(name: str, value: str) -> None:
+    with pytest.raises(ChangeRefused) as refused:
+        switch(name, value)
+
+    assert list(refused.value.errors) == ["value"]
+
+
+def test_tracing_and_its_share_follow_their_switches() -> None:
+    switch("sampling", "0.250")
+    assert [sampling.is_kept(share << 61) for share in range(8)] == [True] * 2 + [False] * 6
+    assert newest_change()["details"] == {"change": "switched", "before": "1", "after": "0.25"}
+
+    switch("tracing", "off")
+    assert not sampling.is_on()
+
+
 def test_with_logging_off_warnings_and_errors_are_still_written(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -230,6 +274,7 @@ def test_what_is_on_is_a_fact() -> None:
     assert switches.component_facts() == {
         ("obs_component_enabled", ("metrics",)): 0.0,
         ("obs_component_enabled", ("logging",)): 1.0,
+        ("obs_component_enabled", ("tracing",)): 1.0,
         ("obs_component_enabled", ("audit",)): 1.0,
     }
 

@@ -32,6 +32,7 @@ from metrics.operations import (
     tools,
 )
 from metrics.operations.chart import Page
+from metrics.operations.exemplars import Example, examples
 from metrics.operations.series_read import read
 from metrics.operations.who import agent_ids
 from metrics.switches import metrics_on
@@ -105,9 +106,18 @@ def charts_page(admin: ReadOnlyModelAdmin, page: Page, request: HttpRequest) -> 
             "sentence": sentence(page, shown),
             "charts": [draw(chart, sums, asked, ways) for chart in page.charts],
             "agents": one_agent.agent_lines(sums, asked) if page is agents.PAGE else None,
+            "examples": _examples(page, asked, request),
             **_beside(page, asked, ids),
         }
     return TemplateResponse(request, "metrics/operations.html", context)
+
+
+def _examples(page: Page, asked: Asked, request: HttpRequest) -> list[Example]:
+    """Return traces behind the page's distributions, for those who may see traces."""
+    if not request.user.has_perm("tracing.view_trace"):
+        return []
+    families = {query.family for query in page.queries() if query.family.kind == "histogram"}
+    return examples((each.name for each in families), asked.window, asked.scope)
 
 
 def _beside(page: Page, asked: Asked, ids: Mapping[str, Sequence[str]]) -> dict[str, object]:

@@ -168,8 +168,8 @@ def samples_of(family: Family) -> set[str]:
     return {f"{family.name}_{part}" for part in ("bucket", "sum", "count")}
 
 
-SELDOM = {"obs_anomalies_total"}
-"""Families of what is found in weeks of history, and not in a day of it."""
+SELDOM = {"obs_alerts_firing", "obs_alerts_total", "obs_anomalies_total"}
+"""Families of what a day of history may be without: an alert that fires, an anomaly."""
 
 
 def without_samples(one: Prometheus) -> list[str]:
