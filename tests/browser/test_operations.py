@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.browser.calling import call
 from tests.browser.chromium import browser, chromium_path
-from tests.browser.conftest import call
 from tests.conftest import make_event
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no Chromium on this machine")
@@ -89,6 +89,7 @@ def test_each_chart_of_a_page_draws_and_none_is_wider_than_a_phone(page: Page, n
 def test_the_table_behind_a_chart_says_what_the_server_says(page: Page) -> None:
     page.locator("#runs [data-chart-table] summary").focus()
     page.keyboard.press("Enter")
+    page.locator("#runs [data-chart-place] tbody tr").first.wait_for()
     drawn = by_time(page.locator("#runs [data-chart-place] tbody tr").all_inner_texts())
     page.locator("#runs [data-chart-table] p a").click()
     on_its_page = by_time(page.locator("#figures tbody tr").all_inner_texts()[1:])
