@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from hashlib import sha256
@@ -28,7 +29,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from psycopg import errors as pg
 
-from audit import measures
+from audit import measures, spans
 from audit.appendstats import reason_of, record_append, record_failure
 from audit.database import raw_connection, raw_cursor, rows
 from audit.errors import TilesMissing
@@ -48,7 +49,10 @@ _NO_ID = UUID(int=0)  # RFC 9562 section 5.9, for a post that names none
 _LOCK_HEAD = """
 SELECT h.size, h.hash, l.name,
        -- A writer that stands still in the middle of COPY must not hold the head for ever.
-       set_config('statement_timeout', '60s', true)
+       set_config('statement_timeout', '60s', true),
+       -- All that is asked here goes by key. A plan made while a table was empty reads it whole,
+       -- and a prepared statement would keep that plan while the table grows.
+       set_config('enable_seqscan', 'off', true)
 FROM audit_head AS h
 JOIN audit_ledger AS l ON l.id = h.ledger_id
 WHERE h.ledger_id = %s
@@ -208,7 +212,8 @@ def append_once(ledger_id: int, *, batch: int) -> Appended | None:
     Raises what Postgres raised when it was no fault of an event; nothing is changed then.
     """
     try:
-        return _append_once(ledger_id, batch)
+        with ExitStack() as whole:
+            return _append_once(ledger_id, batch, whole)
     except psycopg.Error as error:
         _months.clear()  # the month may be what is missing; look again at the next try
         log.error(
@@ -221,17 +226,19 @@ def append_once(ledger_id: int, *, batch: int) -> Appended | None:
         raise
 
 
-def _append_once(ledger_id: int, batch: int) -> Appended | None:
-    started, busy = time.perf_counter(), time.thread_time()
+def _append_once(ledger_id: int, batch: int, whole: ExitStack) -> Appended | None:
+    started, busy, began = time.perf_counter(), time.thread_time(), time.time_ns()
     connection = raw_connection()
     with connection.transaction():
         head = rows(_LOCK_HEAD, (ledger_id,))
         if not head:
             return None
-        ((size, last_hash, ledger_name, _),) = head
+        ((size, last_hash, ledger_name, *_),) = head
         waiting, unreadable, posts = _take(ledger_id, batch)
         if not posts:
             return None
+        span = whole.enter_context(spans.span("audit.append", began=began, ledger=ledger_name))
+        spans.link_to_senders(span, (post.traceparent for post in posts))
         fresh, conflicts, duplicates = _sort(waiting, posts, ledger_id)
         _make_months(connection, {post.received_at.date() for post in posts})
         new_size, new_hash = size, bytes(last_hash)
@@ -275,6 +282,7 @@ def _append_once(ledger_id: int, batch: int) -> Appended | None:
     if measures.is_gathering():
         _measure(done, fresh, {id(one) for one, _ in refused}, conflicts=len(conflicts))
         measures.overhead("audit", seconds=time.thread_time() - busy)
+    span.set_attributes({"obs.entries": done.entries, "obs.posts": len(posts)})
     log.info(
         "chained",
         ledger=ledger_name,

@@ -212,8 +212,13 @@ def authenticate(request: HttpRequest) -> KeyGrant:
     revoked.
     Only the Authorization header counts; cookies are never looked at.
     """
+    return authenticate_header(request.META.get("HTTP_AUTHORIZATION", ""))
+
+
+def authenticate_header(authorization: str) -> KeyGrant:
+    """Return what the key in an Authorization header may do; raises as `authenticate` does."""
     try:
-        grant = _authenticate(request)
+        grant = _authenticate(authorization)
     except AuthRefused as refused:
         if refused.code != "key-missing":  # nobody tried
             measures.count("obs_auth_attempts_total", "api_key", "denied")
@@ -222,8 +227,8 @@ def authenticate(request: HttpRequest) -> KeyGrant:
     return grant
 
 
-def _authenticate(request: HttpRequest) -> KeyGrant:
-    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+def _authenticate(authorization: str) -> KeyGrant:
+    scheme, _, token = authorization.partition(" ")
     if not token or scheme.lower() != "bearer":
         raise AuthRefused(
             status=401,

@@ -1,7 +1,8 @@
 """Wake a worker after an insert. A bell and nothing else: whatever it loses is found by polling.
 
 Ringing costs some 450 µs and can block while Redis refuses, so a thread of its own rings, at most
-once per 50 ms, task and ledger, and stays silent for a while after a failure.
+once per 50 ms, task and ledger, and stays silent for a while after a failure. What rings stands in
+the trace of whoever asked first.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 import structlog
 from celery import current_app
 from kombu.exceptions import OperationalError
+from opentelemetry import context as contexts
 
 log = structlog.get_logger(__name__)
 
@@ -20,7 +22,7 @@ _PAUSE = 0.05
 _PAUSES = {"audit.project": 0.5}  # nobody waits for a projection; fewer turns read more at once
 _SILENCE = 5.0  # seconds without a try after Redis refused
 
-_wanted: set[tuple[str, int]] = set()
+_wanted: dict[tuple[str, int], contexts.Context] = {}
 _woken = threading.Condition()  # held while `_wanted` or `_ringer` is read or written
 _ringer: tuple[int, threading.Thread] | None = None
 
@@ -29,7 +31,7 @@ def ring(ledger_id: int, *, task: str = "audit.append") -> None:
     """Ask for an append of this ledger, or another task, soon. Returns at once and never fails."""
     global _ringer
     with _woken:
-        _wanted.add((task, ledger_id))
+        _wanted.setdefault((task, ledger_id), contexts.get_current())
         if _ringer is None or _ringer[0] != os.getpid():  # a fork leaves its threads behind
             thread = threading.Thread(target=_ring_for_ever, name="bell", daemon=True)
             _ringer = (os.getpid(), thread)
@@ -43,9 +45,9 @@ def _ring_for_ever() -> None:
         with _woken:
             while not (due := _due(rung)):
                 _woken.wait(timeout=_PAUSE if _wanted else None)
-            _wanted.difference_update(due)
+            rings = [(each, _wanted.pop(each)) for each in due]
         rung |= dict.fromkeys(due, time.monotonic())
-        if not _ring_all(due):
+        if not _ring_all(rings):
             time.sleep(_SILENCE)
 
 
@@ -59,15 +61,18 @@ def _due(rung: dict[tuple[str, int], float]) -> list[tuple[str, int]]:
     ]
 
 
-def _ring_all(rings: list[tuple[str, int]]) -> bool:
+def _ring_all(rings: list[tuple[tuple[str, int], contexts.Context]]) -> bool:
     # Every one is tried: a task of its own each, and Redis may come back between two.
-    return False not in [_ring_once(task, ledger_id) for task, ledger_id in rings]
+    return False not in [_ring_once(*each, context) for each, context in rings]
 
 
-def _ring_once(task: str, ledger_id: int) -> bool:
+def _ring_once(task: str, ledger_id: int, context: contexts.Context) -> bool:
+    token = contexts.attach(context)
     try:
         current_app.send_task(task, args=[ledger_id], retry=False, ignore_result=True)
     except (OperationalError, OSError) as error:
         log.warning("bell.silent", ledger_id=ledger_id, error=type(error).__name__)
         return False
+    finally:
+        contexts.detach(token)
     return True

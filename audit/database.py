@@ -20,9 +20,23 @@ def raw_connection() -> psycopg.Connection[TupleRow]:
     return found
 
 
+_make_cursor: type[psycopg.Cursor[TupleRow]] = psycopg.Cursor
+
+
+def make_cursors_with(kind: type[psycopg.Cursor[TupleRow]]) -> None:
+    """Make raw cursors of this kind from now on, in this process: one that tells of statements."""
+    global _make_cursor
+    _make_cursor = kind
+
+
+def cursor_kind() -> type[psycopg.Cursor[TupleRow]]:
+    """Return what raw cursors are made of now, for who makes a kind of it."""
+    return _make_cursor
+
+
 def raw_cursor() -> psycopg.Cursor[TupleRow]:
     """Return a cursor that sends parameters apart from the statement and reads binary results."""
-    return psycopg.Cursor(raw_connection())
+    return _make_cursor(raw_connection())
 
 
 def rows(statement: str, parameters: Any = None) -> list[TupleRow]:

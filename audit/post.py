@@ -24,7 +24,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 from psycopg_pool import PoolTimeout
 
-from audit import admit, auth, cloudevents, measures
+from audit import admit, auth, cloudevents, measures, spans
 from audit.admit import NotNow
 from audit.auth import KeyGrant
 from audit.bodies import NDJSON, split_body
@@ -56,7 +56,7 @@ def post_events(request: HttpRequest) -> HttpResponse:
     try:
         return _post_events(request)
     except (AuthRefused, NotNow, BodyRefused) as refusal:
-        _count_refused(_reason_of(refusal))
+        count_refused(reason_of(refusal))
         answer = problem(refusal.status, refusal.code, detail=refusal.message)
         if isinstance(refusal, NotNow):
             answer["Retry-After"] = str(refusal.retry_after)
@@ -64,11 +64,11 @@ def post_events(request: HttpRequest) -> HttpResponse:
             answer["WWW-Authenticate"] = "Bearer"
         return answer
     except EventRejected as refusal:
-        _count_refused("validation")
+        count_refused("validation")
         return problem(400, refusal.code, detail=refusal.message, path=refusal.path)
     except (DatabaseError, InterfaceError, psycopg.Error, PoolTimeout) as error:
         # Also a connection lost during COMMIT: it is unknown then, and the retry is harmless.
-        _count_refused("database")
+        count_refused("database")
         log.error("receive.failed", error=type(error).__name__, detail=str(error).split("\n")[0])
         answer = problem(503, "database", detail=f"The database did not confirm. {_RETRY}")
         answer["Retry-After"] = "1"
@@ -87,7 +87,7 @@ def _post_events(request: HttpRequest) -> HttpResponse:
     admit.admit_events(grant, len(incoming))
     sender = Sender(
         via="api",
-        scope=_trust(grant),
+        scope=trust_of(grant),
         scopes=grant.scopes,
         key=grant.key_id,
         ip=request.META.get("REMOTE_ADDR", "") if settings.RECORD_IP else "",
@@ -100,7 +100,7 @@ def _post_events(request: HttpRequest) -> HttpResponse:
         sender=sender,
         received_at=datetime.now(UTC),
         request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
-        traceparent=request.META.get("HTTP_TRACEPARENT", "")[:200],
+        traceparent=spans.traceparent(request.META.get("HTTP_TRACEPARENT", "")[:200]),
     )
     if measures.is_gathering():
         _count_untaken(receipts, grant.ledger_name)
@@ -125,7 +125,8 @@ def _options(request: HttpRequest) -> tuple[str, bool]:
     return wait, backfill == "true"
 
 
-def _trust(grant: KeyGrant) -> str:
+def trust_of(grant: KeyGrant) -> str:
+    """Return the scope that records say the events came by: the highest that the key holds."""
     if "governance:write" in grant.scopes:
         return "governance"
     return "ops" if "ops:write" in grant.scopes else "events"
@@ -136,7 +137,7 @@ def _trust(grant: KeyGrant) -> str:
 _SIZES = frozenset({"too-large", "too-many-events", "too-long", "too-many-keys", "depth"})
 
 
-def _reason_of(refusal: AuthRefused | NotNow | BodyRefused) -> str:
+def reason_of(refusal: AuthRefused | NotNow | BodyRefused) -> str:
     """Return why a whole POST was refused: `auth`, `rate`, `refused` (by us), `size`, or its form.
 
     A key over its rate or quota is `rate`; a platform that takes nothing now is `refused`.
@@ -148,7 +149,7 @@ def _reason_of(refusal: AuthRefused | NotNow | BodyRefused) -> str:
     return "size" if refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else "validation"
 
 
-def _count_refused(reason: str) -> None:
+def count_refused(reason: str) -> None:
     """Count a POST that was refused; of no ledger while nobody knows its key."""
     ledger = structlog.contextvars.get_contextvars().get("ledger", "_none")
     measures.count("obs_ingest_rejected_total", reason, str(ledger))

@@ -25,6 +25,7 @@ from django.db import connections
 from django.utils.module_loading import import_string
 from psycopg import sql
 
+from audit import spans
 from audit.carry import Frozen, load_carry, newest_carry, write_carry
 from audit.database import raw_connection, raw_cursor, rows
 from audit.errors import EntriesMissing, EntriesPruned
@@ -224,8 +225,10 @@ def _apply_next(
         next_seq = _begin_again(cursor, ledger_id, projection)
     batch = entries.beginning_at(next_seq)
     if batch:
-        _apply(cursor, ledger_id, projection, batch)
-        cursor.execute(_MOVE_CURSOR, (batch[-1][0] + 1, ledger_id, projection.name))
+        with spans.span("audit.project", projection=projection.name, entries=len(batch)) as span:
+            spans.link_to_acts(span, [record for _, record in batch])
+            _apply(cursor, ledger_id, projection, batch)
+            cursor.execute(_MOVE_CURSOR, (batch[-1][0] + 1, ledger_id, projection.name))
         _left[ledger_id, projection.name] = batch[-1][0] + 1
     return len(batch)
 

@@ -58,7 +58,9 @@ _SECRET_NAMES: Final = frozenset(
 )
 # `session_id` in these words names a run of an agent, as `actor.session_id` does; without the
 # separator it is the name of Django's cookie. And a "first token" is a moment, not a secret.
-_HARMLESS_NAMES: Final = frozenset({"session_id", "session-id", "sessionId", "time_to_first_token"})
+_HARMLESS_NAMES: Final = frozenset(
+    {"session_id", "session-id", "session.id", "sessionId", "time_to_first_token"}
+)
 
 # Numbers under these are counts or times, never secrets.
 _COUNTABLE_ENDING: Final = "token"
@@ -84,6 +86,54 @@ def _shape(mark: str, *literals: str, pattern: str, flags: int = 0) -> Shape:
     return Shape(mark=mark, literals=literals, pattern=re.compile(pattern, flags | re.ASCII))
 
 
+def _after(words: Iterable[str], *ends: str) -> str:
+    """Return a pattern that holds behind one of these words and one of these ends.
+
+    A search for the sign that follows, with a look back from there, is many times faster than a
+    search for any of the words.
+    """
+    by_length: dict[int, list[str]] = {}
+    for word in words:
+        by_length.setdefault(len(re.sub(r"\[.*?\]", "x", word)), []).append(word)
+    return "|".join(
+        f"(?<=(?:{'|'.join(each)}){end})" for end in ends for each in by_length.values()
+    )
+
+
+_KEYS: Final = tuple(
+    f"{kind}{between}key"
+    for kind in ("api", "access", "private", "secret")
+    for between in ("", "_", "-")
+)
+_ASSIGNED: Final = (
+    *("password", "passwd", "pwd", "passphrase", "secret", "token", "accountkey", "account_key"),
+    *_KEYS,
+)
+_SPELLED: Final = (
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "subscription-key",
+    *_KEYS,
+)
+_QUOTED: Final = (
+    *("password", "passwords", "password[0-9]", "passwd", "pwd", "passphrase", "secret", "secrets"),
+    *("token", "cookie", "cookies", "sessionid", "sessid", "bearer", "credentials"),
+    *("authorization", "connection_string", "signing_key", "encryption_key", "session_key"),
+    *(f"{key}{more}" for key in _KEYS for more in ("", "s", "_id")),
+)
+# JSON within JSON has a backslash before each quote, within that three, then seven and fifteen; a
+# text that is shown as a literal doubles them.
+_QUOTE: Final = "[\"']"
+_ESCAPED: Final = tuple("\\\\" * number + _QUOTE for number in (1, 2, 3, 6, 7, 14, 15))
+# A token may hold a slash; behind one there may also stand the next, joined by it: agents' ids are.
+_SAME: Final = r"(?!/(?:bearer|(?:proxy-)?authorization)\b)"
+_SIGNED: Final = tuple(
+    f"[?&]{name}" for name in ("sig", "signature", "x-amz-signature", "x-goog-signature")
+)
+
 SHAPES: Final = (
     # Authorization: Bearer …; prose goes on in letters, a token holds a digit.
     _shape(
@@ -91,15 +141,17 @@ SHAPES: Final = (
         "earer ",
         "EARER ",
         pattern=r"(?P<keep>\bbearer\s+)"
-        r"(?:(?=[a-z._~+/=-]*\d)[\w.~+/=-]{7,}|[\w.~+/=-]{20,})[\w~+/=-]",
+        rf"(?:(?=[a-z._~+/=-]*\d)(?:{_SAME}[\w.~+/=-]){{7,}}|(?:{_SAME}[\w.~+/=-]){{20,}})"
+        rf"{_SAME}[\w~+/=-]",
         flags=re.IGNORECASE,
     ),
     _shape(
         " ",
         "uthorization",
         "UTHORIZATION",
-        pattern=r"(?P<keep>\bauthorization[\"']?\s*[:=]\s*[\"']?(?:basic|bearer|token)\s+)"
-        r"[\w.~+/=-]*[\w~+/=-]",
+        pattern=r"(?P<keep>\bauthorization[\"']?\s*[:=]\s*[\"']?"
+        r"(?:basic|bearer|token|apikey|digest|negotiate)\s+)"
+        rf"(?:{_SAME}[\w.~+/=-])*{_SAME}[\w~+/=-]",
         flags=re.IGNORECASE,
     ),
     # Keys of model providers and of payment services.
@@ -116,7 +168,29 @@ SHAPES: Final = (
     _shape("_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", pattern=r"\bgh[opsur]_[A-Za-z0-9]{20,}"),
     _shape("_", "github_pat_", pattern=r"\bgithub_pat_\w{20,}"),
     _shape("-", "glpat-", pattern=r"\bglpat-[\w-]{20,}"),
-    _shape("-", "xox", pattern=r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"),
+    _shape("-", "xox", "xapp-", pattern=r"\bx(?:ox[abeoprs]|app)-[A-Za-z0-9-]{10,}"),
+    _shape(
+        "/",
+        "hooks.slack.com/",
+        pattern=r"(?P<keep>\bhooks\.slack\.com/[a-z]+/)[A-Za-z0-9/+-]{10,}",
+    ),
+    # More providers, hosts and registries, each with a prefix of its own.
+    _shape(
+        "_",
+        *("gsk_", "npm_", "dckr_pat_", "glsa_", "shpat_", "dop_v1_", "lin_api_", "r8_"),
+        pattern=r"\b(?:gsk|npm|dckr_pat|glsa|shpat|dop_v1|lin_api|r8)_(?=[A-Za-z]*\d)"
+        r"[A-Za-z0-9]{16,}(?:_[0-9a-f]{8}\b)?",
+    ),
+    _shape(
+        "-",
+        *("pplx-", "xai-", "GOCSPX-", "pypi-AgEI"),
+        pattern=r"\b(?:(?:pplx|xai|GOCSPX)-|pypi-AgEI)(?=[\w-]*\d)[\w-]{16,}",
+    ),
+    _shape(
+        ".",
+        *("hvs.", "ya29.", "SG."),
+        pattern=r"\b(?:hvs|ya29|SG)\.(?=[\w.-]*\d)[\w.-]{15,}[\w-]",
+    ),
     # Clouds.
     _shape("", "AKIA", "ASIA", pattern=r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
     # Private keys, also when the text was cut before their end.
@@ -137,8 +211,38 @@ SHAPES: Final = (
     _shape(
         "=",
         "=",
-        pattern=r"(?P<keep>(?:password|passwd|pwd|passphrase|secret|token"
-        r"|api[_-]?key|access[_-]?key|private[_-]?key)=[\"']?)(?!\*\*\*)[^\s\"'&;,]{4,}",
+        pattern=rf"(?P<keep>=(?:{_after(_ASSIGNED, '=')})[\"']?)(?!\*\*\*)[^\s\"'&;,]{{4,}}",
+        flags=re.IGNORECASE,
+    ),
+    # The signature of an address that lets in whoever has it; others are no secret.
+    _shape(
+        "=",
+        *("ignature=", "sig="),
+        pattern=rf"(?P<keep>=(?:{_after(_SIGNED, '=')}))[\w%+/=-]{{16,}}",
+        flags=re.IGNORECASE,
+    ),
+    # {"password": "…"} within a text, also where that is JSON in JSON.
+    _shape(
+        ":",
+        *('":', "':"),
+        pattern=rf"(?P<keep>[\"'](?=:)(?:(?<!\\[\"'])(?:{_after(_QUOTED, _QUOTE)})"
+        rf"|(?<=\\[\"'])(?:{_after(_QUOTED, *_ESCAPED)}))"
+        r":[\s\[]*\\*[\"'])(?!\*\*\*)[^\"'\\]{4,}",
+        flags=re.IGNORECASE,
+    ),
+    # X-Api-Key: … and password: …; prose goes on in words, a secret holds a digit and a letter.
+    _shape(
+        ":",
+        ": ",
+        pattern=rf"(?P<keep>:(?:{_after(_SPELLED, ':')})\s+)(?!\*\*\*)"
+        r"(?=[^\s\"',;]*[a-z])(?=[^\s\"',;]*\d)[^\s\"',;)}\]]{6,}",
+        flags=re.IGNORECASE,
+    ),
+    # Cookie: a=b; c=d, to the end of the line.
+    _shape(
+        ":",
+        *("ookie:", "OOKIE:"),
+        pattern=r"(?P<keep>:(?<=cookie:)\s*)(?!\*\*\*)(?=[\w.-]+=)[^\r\n\"']+",
         flags=re.IGNORECASE,
     ),
 )
@@ -175,11 +279,13 @@ class Redactor:
     def text(self, text: str) -> str:
         """Return the text without secrets; the same object when it holds none."""
         clean = text
+        done = None
         for mark, shapes in _SHAPES_BY_MARK:
             if mark in text:
                 for literal, pattern in shapes:
-                    if literal in text:
+                    if literal in text and pattern is not done:
                         clean = pattern.sub(_replaced, clean)
+                        done = pattern  # its literals stand together: once is enough
         for pattern in self._extra_patterns:
             clean = pattern.sub(_replaced, clean)
         return text if clean == text else clean
@@ -223,9 +329,10 @@ class Redactor:
     def _is_secret_name(self, name: str) -> bool:
         if name in _HARMLESS_NAMES:
             return False
-        squashed = _squashed(name)
+        squashed, last = _squashed(name), _squashed(name.rpartition(".")[2])
         return (
             squashed in _SECRET_NAMES
+            or last in _SECRET_NAMES  # http.request.header.authorization
             or squashed in self._extra_names
             or squashed.endswith(_SECRET_ENDINGS)
         )

@@ -21,7 +21,7 @@ from typing import Protocol
 import structlog
 from django.db import transaction
 
-from audit import measures
+from audit import measures, spans
 from audit.database import rows
 from audit.errors import (
     LedgerBehind,
@@ -91,6 +91,15 @@ FROM audit_entry
 WHERE ledger_id = %(ledger)s
   AND seq = ANY(%(seqs)s::bigint[])
   AND NOT is_backfill
+"""
+_NEWEST_RECORDS = """
+SELECT record
+FROM audit_entry
+WHERE ledger_id = %s
+  AND seq >= %s
+  AND seq < %s
+  AND trace_id IS NOT NULL
+ORDER BY seq
 """
 _LONG_STRETCH = 5_000
 _LOOKS = 500
@@ -236,9 +245,15 @@ def _seal(
         if size == 0 or (newest and newest[0][0] == size):
             rows(_MENDED, (ledger.id,))
             return None
-        root = root_of(size, tree_of(ledger.id, size=size))
-        received = _received(ledger, newest[0][0] if newest else 0, size)
-        sealed = _sign(ledger, size, root, signers, state, witnesses)
+        covered = newest[0][0] if newest else 0
+        with spans.span(
+            "audit.seal", ledger=ledger.name, size=size, entries=size - covered
+        ) as span:
+            if span.is_recording():
+                spans.link_to_acts(span, _newest_records(ledger, covered, size))
+            root = root_of(size, tree_of(ledger.id, size=size))
+            received = _received(ledger, covered, size)
+            sealed = _sign(ledger, size, root, signers, state, witnesses)
         for received_at, number in received:
             measures.observe(
                 "obs_ingest_lag_seconds",
@@ -247,6 +262,12 @@ def _seal(
                 times=number,
             )
         return sealed
+
+
+def _newest_records(ledger: Ledger, start: int, end: int) -> list[bytes]:
+    """Return the newest records of a stretch, for the traces that they tell of."""
+    asked = (ledger.id, max(start, end - spans.MOST_LINKS), end)
+    return [record for (record,) in rows(_NEWEST_RECORDS, asked)]
 
 
 def _received(ledger: Ledger, start: int, end: int) -> list[tuple[datetime, int]]:

@@ -155,25 +155,32 @@ class Connection:
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         )
         self._http = kind(parts.hostname, parts.port, timeout=_TIMEOUT)
-        self._path = f"{parts.path.rstrip('/')}/api/v1/events" + (
-            "?backfill=true" if sending.backfill else ""
-        )
+        self._base = parts.path.rstrip("/")
+        self._path = "/api/v1/events" + ("?backfill=true" if sending.backfill else "")
         self._url = sending.url
-        self._headers = {
-            "Authorization": f"Bearer {sending.key}",
-            "Content-Type": "application/x-ndjson",
-            "Content-Encoding": "gzip",
-        }
+        self._key = sending.key
 
     def post(self, lines: list[bytes]) -> dict[str, Any]:
         """Post one batch of events, a line each, and return the body with its receipts.
 
         Raises Unreachable when the API refuses the whole request, or does not answer for long.
         """
-        body = gzip.compress(b"\n".join(lines), compresslevel=1)
+        return _receipts(*self.send(self._path, b"\n".join(lines), media="application/x-ndjson"))
+
+    def send(self, path: str, content: bytes, *, media: str) -> tuple[int, bytes]:
+        """Post a body to a path of the installation; return the status and what was answered.
+
+        Only for what is harmless to send twice. Raises Unreachable when nothing answers for long.
+        """
+        body = gzip.compress(content, compresslevel=1)
+        headers = {
+            "Authorization": f"Bearer {self._key}",
+            "Content-Type": media,
+            "Content-Encoding": "gzip",
+        }
         for attempt in range(_TRIES):
             try:
-                self._http.request("POST", self._path, body, self._headers)
+                self._http.request("POST", self._base + path, body, headers)
                 answer = self._http.getresponse()
                 said = answer.read()
             except (OSError, http.client.HTTPException) as error:
@@ -181,13 +188,13 @@ class Connection:
                 trouble, pause = f"{self._url} does not answer ({error})", _pause(attempt)
             else:
                 if answer.status not in _AGAIN:
-                    return _receipts(answer.status, said)
+                    return answer.status, said
                 trouble = f"{self._url} answers {answer.status}"
                 pause = max(float(answer.headers.get("Retry-After") or 0), _pause(attempt))
             time.sleep(pause)
         raise Unreachable(
             f"{trouble}; gave up after {_TRIES} tries. "
-            "Send the file again: what is stored already counts as duplicate"
+            "Send it again: what is stored already counts as duplicate"
         )
 
 

@@ -28,7 +28,10 @@ SCRIPTS: tuple[tuple[str, ...], ...] = (
     ("reports",),
     ("exposition",),
     ("metrics",),
+    ("tracing",),
+    ("otlp",),
     ("destinations", "--per-second", "2000", "--events", "60000"),
+    ("sdk",),
     ("peers",),
 )
 LARGE: tuple[str, ...] = ("ingest", "--large")
@@ -44,7 +47,7 @@ def main() -> None:
     absent: list[str] = []
     for script in (*SCRIPTS, *((LARGE,) if options.large else ())):
         more = ("--peer-python", options.peer_python) if options.peer_python else ()
-        measured = _run((*script, *more) if script == ("peers",) else script)
+        measured = _run((*script, *more) if script[0] in ("sdk", "peers") else script)
         if isinstance(measured, str):
             absent.append(f"{script[0]}: {measured}")
         else:

@@ -23,7 +23,7 @@ import psutil  # type: ignore[import-untyped]  # ships no types
 import psycopg
 
 ROOT = Path(__file__).resolve().parent.parent
-_OURS = ("DATABASE_", "REDIS_URL", "OBS_", "DJANGO_SETTINGS_MODULE")
+_OURS = ("DATABASE_", "REDIS_URL", "OBS_", "OTEL_", "DJANGO_SETTINGS_MODULE")
 _KEEP = frozenset({"OBS_SAMPLES", "OBS_PEERS"})
 _START_SECONDS = 180
 _STOP_SECONDS = 60

@@ -27,19 +27,24 @@ class Site(UnfoldAdminSite):  # type: ignore[misc]  # unfold ships no types
     enable_nav_sidebar = True
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        """Add the live part of the front page, scores, operations, and pieces for developers."""
+        """Add the live part of the front page, scores, operations, traces, and pieces."""
         # Imported here: the apps are loaded by now, and these read their models.
         from compliance.admin.scores import ScorePages
         from compliance.models import Snapshot
         from metrics.admin.operations.pages import OperationsPages
         from metrics.models import Objective
         from obsplatform import front, pieces
+        from tracing.admin.lines import LineAdmin
+        from tracing.admin.traces import TraceAdmin
+        from tracing.models import Line, Trace
 
         return [
             path("overview/", self.admin_view(front.live), name="overview_live"),
             path("pieces/", self.admin_view(pieces.pieces), name="pieces"),
             path("compliance/score/", include(ScorePages(Snapshot, self).get_urls())),
             path("operations/", include(OperationsPages(Objective, self).get_urls())),
+            path("tracing/trace/", include(TraceAdmin(Trace, self).get_urls())),
+            path("tracing/line/", include(LineAdmin(Line, self).get_urls())),
             *super().get_urls(),
         ]
 

@@ -17,7 +17,9 @@ class PlatformConfig(AppConfig):
         from metrics import flushing, switches
         from obsplatform import celery, system_checks  # noqa: F401  (importing them does it)
         from obsplatform.people_acts import connect
+        from tracing import own_spans
 
         connect()
         if settings.PROCESS_ROLE:
+            own_spans.start(settings.PROCESS_ROLE)
             flushing.start(settings.PROCESS_ROLE, is_on=switches.metrics_on)

@@ -8,6 +8,7 @@ from typing import Any
 
 from celery import Celery, signals
 from django.conf import settings
+from django.db import connections
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "obsplatform.settings")
@@ -22,31 +23,54 @@ app.steps["worker"].add(DjangoStructLogInitStep)  # the request's id, out of the
 @signals.worker_init.connect
 def count_worker(**_: Any) -> None:
     """Count what the worker does; its children, forked from here, go on by themselves."""
-    from metrics import (  # they need Django's settings, made ready by now
-        celery_tasks,
-        flushing,
-        switches,
-    )
+    from metrics import celery_tasks, flushing  # they need Django's settings, made ready by now
+    from obsplatform import following
+    from tracing import slow_tasks
 
     celery_tasks.connect()
-    flushing.start("worker", is_on=switches.metrics_on)
+    slow_tasks.connect()
+    flushing.start("worker", is_on=following.metrics_on)
+
+
+@signals.worker_process_init.connect
+def trace_child(**_: Any) -> None:
+    """Make spans in each child: a thread that sends does not outlive a fork."""
+    from tracing import own_spans
+
+    own_spans.start("worker")
 
 
 @signals.beat_init.connect
 def count_beat(**_: Any) -> None:
-    """Count what beat does."""
+    """Count what beat does, and begin the traces of what it rings for."""
     from metrics import flushing, switches
+    from tracing import own_spans
 
+    own_spans.start("beat")
     flushing.start("beat", is_on=switches.metrics_on)
+
+
+@signals.task_prerun.connect
+def look_at_connections(**_: Any) -> None:
+    """Close connections that are broken, so that a task begins with one that works.
+
+    They outlive tasks (CELERY_DB_REUSE_MAX), and Postgres may have gone and come back meanwhile.
+    """
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:  # a task that is called within another's transaction
+            connection.close_if_unusable_or_obsolete()
+            connection.close_if_health_check_failed()
 
 
 @signals.worker_process_shutdown.connect
 @signals.worker_shutdown.connect
 def tell_the_rest(**_: Any) -> None:
-    """Write what was counted last: a child of the worker ends without exit functions."""
+    """Send and write what was made last: a child of the worker ends without exit functions."""
     from metrics import flushing
+    from tracing import own_spans
 
-    flushing.flush()
+    own_spans.flush()
+    flushing.flush()  # behind the spans, which it counts
 
 
 @signals.setup_logging.connect

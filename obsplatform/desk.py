@@ -123,6 +123,12 @@ UNFOLD: dict[str, Any] = {
                         "permission": _may("audit.view_entry"),
                     },
                     {
+                        "title": "Traces",
+                        "icon": "account_tree",
+                        "link": reverse_lazy("admin:tracing_trace_changelist"),
+                        "permission": _may("tracing.view_trace"),
+                    },
+                    {
                         "title": "Agents",
                         "icon": "smart_toy",
                         "link": reverse_lazy("admin:audit_agent_changelist"),
@@ -204,6 +210,12 @@ UNFOLD: dict[str, Any] = {
                             "compliance_review_changelist",
                         ),
                         "permission": _may("compliance.view_statement"),
+                    },
+                    {
+                        "title": "Agent requests",
+                        "icon": "pan_tool",
+                        "link": reverse_lazy("admin:compliance_approvalrequest_changelist"),
+                        "permission": _may("compliance.view_approvalrequest"),
                     },
                     {
                         "title": "Approvals",
@@ -316,6 +328,18 @@ UNFOLD: dict[str, Any] = {
                         "icon": "show_chart",
                         "link": reverse_lazy("admin:metrics_anomaly_changelist"),
                         "permission": _may("metrics.view_anomaly"),
+                    },
+                    {
+                        "title": "Logs",
+                        "icon": "notes",
+                        "link": reverse_lazy("admin:tracing_line_changelist"),
+                        "permission": _may("tracing.view_line"),
+                    },
+                    {
+                        "title": "Profiles",
+                        "icon": "timer",
+                        "link": reverse_lazy("admin:tracing_profile_changelist"),
+                        "permission": _may("tracing.view_profile"),
                     },
                 ],
             },

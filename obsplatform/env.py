@@ -88,6 +88,64 @@ def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
+def ratio(name: str, default: float) -> float:
+    """Return the variable as a share between 0 and 1."""
+    value = text(name, str(default))
+    try:
+        number = float(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a number from 0 to 1, not {value!r}") from None
+    if not 0 <= number <= 1:
+        raise ImproperlyConfigured(f"{name} must be between 0 and 1, not {value}")
+    return number
+
+
+def collector(name: str, *, insecure: bool) -> str:
+    """Return the variable as the base address that spans are sent to, or nothing.
+
+    In clear only to this machine itself, unless `insecure`: spans tell what is done here.
+    """
+    address = text(name).rstrip("/")
+    parts = urlsplit(address)
+    if not address:
+        return ""
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ImproperlyConfigured(f"{name} must be an address like https://collector:4318")
+    if parts.scheme == "http" and not insecure and parts.hostname not in _LOOPBACK:
+        raise ImproperlyConfigured(
+            f"{name} sends spans in clear to {parts.hostname}; use https, "
+            "or allow it by OBS_TRACING_INSECURE=true"
+        )
+    return address
+
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def pairs(name: str) -> dict[str, str]:
+    """Return the variable as names and values, such as `a=1,b=2`; values may be URL-encoded."""
+    found = [word.partition("=") for word in words(name)]
+    if not all(equals and key.strip() for key, equals, _ in found):
+        raise ImproperlyConfigured(f"{name} must be pairs like name=value, separated by commas")
+    return {key.strip(): unquote(value.strip()) for key, _, value in found}
+
+
+def levels(name: str) -> str:
+    """Return the variable as levels of loggers, such as `audit=DEBUG,celery=ERROR`."""
+    found = pairs(name)
+    for logger, level in found.items():
+        if level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+            raise ImproperlyConfigured(
+                f"{name} must give {logger} one of DEBUG, INFO, WARNING, ERROR, not {level!r}"
+            )
+    return ",".join(f"{logger}={level}" for logger, level in found.items())
+
+
+def preset(name: str, default: str) -> str:
+    """Return the variable, and set it for the libraries that ask for it when nobody has."""
+    return os.environ.setdefault(name, default)
+
+
 def words(name: str, default: str = "") -> list[str]:
     """Return the variable split at commas, without blanks."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]

@@ -67,6 +67,10 @@ SEAL: Final = Process(
 DELIVER: Final = Process(
     name="deliver", command=("manage.py", "deliver", "--follow"), role="worker", may_repeat=True
 )
+OTLP_GRPC: Final = Process(
+    name="otlp_grpc", command=("manage.py", "otlp_grpc"), role="web", may_repeat=True
+)
+"""Not among those that always run: OBS_OTLP_GRPC asks for it."""
 
 WORKERS: Final = (WORKER, BEAT, APPEND, SEAL, DELIVER)
 """All but the web server, in the order in which `up` starts them."""

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from celery.schedules import crontab
+from django.core.exceptions import ImproperlyConfigured
 
 from audit.outbound import Rules
 from obsplatform import env, keys
 from obsplatform.desk import UNFOLD as DESK
 from tracing import logs
+from tracing.log_files import LogFiles
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
@@ -73,7 +75,10 @@ PROCESS_ROLES = {
     "seal": "seal",
     "deliver": "deliver",
     **dict.fromkeys(
-        ("demo", "erase", "evaluate", "exportledger", "rebuild", "verifychain", "writereport"),
+        (
+            *("demo", "erase", "evaluate", "exportledger", "otlp_grpc", "rebuild", "verifychain"),
+            "writereport",
+        ),
         "command",
     ),
 }
@@ -114,7 +119,8 @@ if DATABASE_ROLE == "web":
         "reconnect_timeout": 0.2,
     }
 else:
-    # Celery closes a pool at every task, so workers keep one plain connection a process instead.
+    # Celery closes a pool at every task, so workers keep one plain connection a process instead
+    # (CELERY_DB_REUSE_MAX below), looked at before each task.
     _database["CONN_MAX_AGE"] = None
     _database["CONN_HEALTH_CHECKS"] = True
 DATABASES: dict[str, Any] = {"default": _database}
@@ -130,6 +136,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 0.1,  # a bell that cannot ring must not hold a request
     "visibility_timeout": 60,  # a lost wake-up may ring again at once: append is idempotent
 }
+# Celery would close the connection before and after each task: to connect took a fifth of a busy
+# worker's time. Now it does so after as many tasks, which bounds what a session can gather.
+CELERY_DB_REUSE_MAX = 5_000
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -176,6 +185,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 30.0},
     },
     "keep days of metrics": {"task": "metrics.upkeep", "schedule": 3600.0},
+    "keep days of traces": {"task": "tracing.retain", "schedule": 3600.0},
     "tell of incidents": {
         "task": "metrics.notify",
         "schedule": 10.0,
@@ -228,8 +238,20 @@ PROJECTIONS = [  # what is derived from entries, by dotted path
     "audit.agents.AgentRegistry",
     "audit.subject_index.SubjectIndex",
     "compliance.tally.Tallies",
+    "compliance.approval_index.ApprovalIndex",
     "metrics.rollup.Rollups",
 ]
+TRACES_KEEP_DAYS = env.integer("OBS_TRACES_KEEP_DAYS", 30, least=1, most=3650)  # then spans go
+LINES_KEEP_DAYS = env.integer("OBS_LINES_KEEP_DAYS", 14, least=1, most=3650)  # then log lines go
+OTLP_GRPC = env.boolean("OBS_OTLP_GRPC", False)  # `up` takes OTLP over gRPC too
+OTLP_GRPC_ADDRESS = env.text("OBS_OTLP_GRPC_ADDRESS", "127.0.0.1:4317")  # where it listens
+OTLP_GRPC_CERTIFICATE = env.text("OBS_OTLP_GRPC_CERTIFICATE")  # PEM; with its key it is TLS alone
+OTLP_GRPC_KEY = env.text("OBS_OTLP_GRPC_KEY")  # PEM of the key
+if bool(OTLP_GRPC_CERTIFICATE) != bool(OTLP_GRPC_KEY):
+    raise ImproperlyConfigured(
+        "OBS_OTLP_GRPC_CERTIFICATE and OBS_OTLP_GRPC_KEY belong together; set both or neither"
+    )
+TRACING_MEASURES = "metrics.custom.refusals"  # which metrics sent over OTLP become measures
 METRICS_COLLECTORS = [  # what /metrics shows, by dotted path
     "audit.collectors.AuditCollector",
     "compliance.collectors.ComplianceCollector",
@@ -244,6 +266,7 @@ METRICS_FACTS = [  # what is asked on a timer for /metrics, by dotted path
     "metrics.switches.component_facts",
     "metrics.overhead.overhead_facts",
     "metrics.budgets.budget_facts",
+    "metrics.incidents.firing.firing",
     "metrics.targets.targets_met",  # behind those that it holds against its targets
 ]
 API_ROUTERS = [  # operations under /api/v1 besides those of audit, by dotted path
@@ -251,7 +274,10 @@ API_ROUTERS = [  # operations under /api/v1 besides those of audit, by dotted pa
     "compliance.api_catalogue.router",
     "compliance.api_reports.router",
     "metrics.api.router",
+    "tracing.api.router",
 ]
+TRACE_LINK = "tracing.admin.addresses.trace_link"  # leads from other apps to a trace
+JAEGER_UI_URL = env.text("OBS_JAEGER_UI_URL").rstrip("/")  # people's Jaeger, for links to traces
 
 # --- Anchors, and other addresses that a person configures ---------------------------------------
 
@@ -309,10 +335,24 @@ LOG_LEVEL = env.choice("OBS_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ER
 LOG_FORMAT = env.choice("OBS_LOG_FORMAT", "json", ("json", "console"))  # console is for eyes
 # A server's lines go to stdout; a command's stdout is its data, so its lines go to stderr.
 _LOG_STREAM: logs.Stream = "stderr" if Path(sys.argv[0]).name == "manage.py" else "stdout"
+LOG_LEVELS = env.levels("OBS_LOG_LEVELS")  # of single loggers, over the level of all
+LOG_DIR = env.folder("OBS_LOG_DIR", DATA / "logs")  # beside the stream, JSON lines by day
+LOG_FILES = env.boolean("OBS_LOG_FILES", True)  # off where others keep what containers say
+LOG_ROTATE_DAYS = env.integer("OBS_LOG_ROTATE_DAYS", 14, least=1, most=3650)  # then a day goes
+LOG_MAX_MB = env.integer("OBS_LOG_MAX_MB", 100, least=1, most=100_000)  # then the day's next file
+LOG_ERROR_FILE = env.text("OBS_LOG_ERROR_FILE", "error.log")  # what went wrong, once more
 LOGGING = logs.configure(
     LOG_LEVEL,
     "json" if LOG_FORMAT == "json" else "console",
     stream=_LOG_STREAM,
+    files=LogFiles(
+        LOG_DIR,
+        keep_days=LOG_ROTATE_DAYS,
+        most_bytes=LOG_MAX_MB * 1_000_000,
+        error_file=LOG_ERROR_FILE,
+    )
+    if LOG_FILES
+    else None,
     extra_keys=REDACT_EXTRA_KEYS,
     extra_patterns=REDACT_EXTRA_PATTERNS,
 )
@@ -322,13 +362,43 @@ DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = RECORD_IP  # an address is personal data
 LOGGING_ENABLED = env.boolean("OBS_LOGGING_ENABLED", True)  # off: warnings and errors alone
 METRICS_ENABLED = env.boolean("OBS_METRICS_ENABLED", True)  # off: counted later, when on again
 METRICS_DETAIL = env.choice("OBS_METRICS_DETAIL", "standard", ("minimal", "standard", "full"))
+
+# --- Spans of our own ----------------------------------------------------------------------------
+
+TRACING_ENABLED = env.boolean("OBS_TRACING_ENABLED", True)  # false here: not even set up
+TRACING_INSECURE = env.boolean("OBS_TRACING_INSECURE", DEBUG)  # http to other machines
+TRACING_CONSOLE = env.boolean("OBS_TRACING_CONSOLE", False)  # a line of JSON each on stderr
+TRACING_SAMPLE_RATIO = env.ratio("OBS_TRACING_SAMPLE_RATIO", 1.0)  # of traces that begin here
+OTLP_ENDPOINT = env.collector("OTEL_EXPORTER_OTLP_ENDPOINT", insecure=TRACING_INSECURE)
+OTLP_PROTOCOL = env.choice(
+    "OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", ("http/protobuf", "grpc")
+)
+OTLP_HEADERS = env.pairs("OTEL_EXPORTER_OTLP_HEADERS")  # an API key, where one is asked for
+OTLP_CERTIFICATE = env.text("OTEL_EXPORTER_OTLP_CERTIFICATE")  # of an authority of one's own
+SERVICE_NAME = env.text("OTEL_SERVICE_NAME", "obsplatform")  # as traces call us
+SPAN_NAMES = env.preset(
+    "OTEL_SEMCONV_STABILITY_OPT_IN", "http,database"
+)  # attributes have the names of today, not those of 2022
+MAX_TOOL_ARG_LENGTH = env.integer(
+    "OBS_MAX_TOOL_ARG_LENGTH", 1000, least=16, most=100_000
+)  # characters of one attribute: a tool's arguments, a statement
+TRACING_SET_UP = TRACING_ENABLED and (bool(OTLP_ENDPOINT) or TRACING_CONSOLE)
+
+# --- Switches and metrics ------------------------------------------------------------------------
+
 SWITCHES = {  # each switch: its value here, and whether the environment has decided it
     "metrics": ("on" if METRICS_ENABLED else "off", env.is_set("OBS_METRICS_ENABLED")),
     "logging": ("on" if LOGGING_ENABLED else "off", env.is_set("OBS_LOGGING_ENABLED")),
     "log_level": (LOG_LEVEL, env.is_set("OBS_LOG_LEVEL")),
+    "log_levels": (LOG_LEVELS, env.is_set("OBS_LOG_LEVELS")),
     "detail": (METRICS_DETAIL, env.is_set("OBS_METRICS_DETAIL")),
+    "tracing": ("on" if TRACING_ENABLED else "off", env.is_set("OBS_TRACING_ENABLED")),
+    "sampling": (f"{TRACING_SAMPLE_RATIO:g}", env.is_set("OBS_TRACING_SAMPLE_RATIO")),
 }
-SWITCH_FOLLOWERS = ["tracing.logs.follow"]  # told of each change of a switch, by dotted path
+SWITCH_FOLLOWERS = [  # told of each change of a switch, by dotted path
+    "tracing.logs.follow",
+    "tracing.sampling.follow",
+]
 METRICS_AGENT_LABEL = env.choice("OBS_METRICS_AGENT_LABEL", "name", ("off", "name", "id"))
 METRICS_MAX_AGENTS = env.integer("OBS_METRICS_MAX_AGENTS", 200, least=0, most=1000)  # then `_other`
 METRICS_MINUTE_DAYS = env.integer("OBS_METRICS_MINUTE_DAYS", 35, least=1, most=3650)  # of history
@@ -366,6 +436,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "tracing.request_log.RequestLog",  # outside the others, so that their refusals are logged too
+    "tracing.slow_requests.SlowRequests",
     "metrics.middleware.RequestMetrics",
     "obsplatform.ingest_first.IngestFirst",
     "django.middleware.security.SecurityMiddleware",

@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("", include("audit.urls")),
     path("", include("compliance.urls")),
+    path("", include("tracing.urls")),
     path("health", health, name="health"),
     path("ready", ready, name="ready"),
     path("status", status, name="status"),

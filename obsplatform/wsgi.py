@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
+from django.core.handlers.wsgi import WSGIHandler
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "obsplatform.settings")
 
-application = get_wsgi_application()
+django.setup(set_prefix=False)
 
-from metrics import flushing, switches  # noqa: E402  (it reads settings)
+from metrics import flushing  # noqa: E402  (they read settings)
+from obsplatform import following  # noqa: E402
+from tracing import own_spans  # noqa: E402
 
-flushing.start("web", is_on=switches.metrics_on)
+own_spans.start("web")  # before the middleware is loaded
+application = WSGIHandler()
+
+flushing.start("web", is_on=following.metrics_on)

@@ -536,13 +536,12 @@ def test_every_copied_column_is_documented_and_no_other() -> None:
 def test_every_table_is_documented_and_no_other() -> None:
     files = [
         each
-        for app in ("audit", "compliance", "metrics")
+        for app in ("audit", "compliance", "metrics", "tracing")
         for each in (ROOT / app / "sql").glob("*.sql")
     ]
     sql = "".join(each.read_text() for each in files)
-    made = set(
-        re.findall(r"^CREATE (?:UNLOGGED )?TABLE ((?:audit|compliance|metrics)_\w+)", sql, re.M)
-    )
+    table = r"^CREATE (?:UNLOGGED )?TABLE ((?:audit|compliance|metrics|tracing)_\w+)"
+    made = set(re.findall(table, sql, re.M))
 
     documented = {
         name
@@ -612,7 +611,7 @@ def documented_admin_pages() -> dict[str, str]:
     return {row.first(): row.cell("address").strip("`") for row in table}
 
 
-OF_NO_MODEL = ("compliance/score/", "operations/")
+OF_NO_MODEL = ("compliance/score/", "operations/", "tracing/trace/", "tracing/line/")
 """Pages that stand in the site beside those of models."""
 
 

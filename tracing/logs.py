@@ -5,10 +5,11 @@ request itself, so that settings.py can call it. Every record takes this way, ou
 and those of Django, Celery or any library through logging. Lines for requests: tracing.request_log.
 
 A line holds `timestamp` (ISO 8601, UTC), `level`, `event`, `logger` and the fields of its event.
-What is bound in structlog's contextvars while a request is served, or a row chained, stands on
-each of its lines: `request_id`, `ledger`, `key` (the eight characters of an API key).
+What is bound while a request is served, a task run or a row chained stands on each of its lines:
+`request_id`, `task_id`, `agent_id`, `ledger`, `key` (the eight characters of an API key); and
+`trace_id` and `span_id` of the span that is open. `bind`, `clear` and `bound` are for all who log.
 Masking comes last, after exceptions became text: no way around it leads to the output. What
-writes the lines counts them: counted_lines.py.
+writes the lines counts them: counted_lines.py. The files: log_files.py.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 import structlog
+from opentelemetry import trace
+from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor
 
 from audit.redact import Redactor
+from tracing.log_files import LogFiles
 
 Format: TypeAlias = Literal["json", "console"]
 """`json` for machines, `console` for eyes."""
@@ -32,8 +36,10 @@ Stream: TypeAlias = Literal["stdout", "stderr"]
 # What a log line may hold and an event may not: a quoted or spelled-out pair in an error's text.
 LOG_PATTERNS: Final = (
     r"(?i)(?P<keep>(?:password|passwd|secret|token|cookie|sessionid|csrftoken"
-    r"|api[_-]?key|access[_-]?key|private[_-]?key|authorization)[\"']?\s*[:=]\s*[\"']?)"
+    r"|api[_-]?key|access[_-]?key|private[_-]?key)[\"']?\s*[:=]\s*[\"']?)"
     r"(?!\*\*\*|bearer |basic |digest )[^\s\"'&;,)}\]]{4,}",
+    r"(?i)(?P<keep>authorization[\"']?\s*[:=]\s*[\"']?)"
+    r"(?!\*\*\*|bearer |basic |digest )(?=\S*\d)[^\s\"'&;,)}\]]{4,}",
     r"(?i)(?P<keep>\b(?:basic|digest)\s+)(?=[a-z+/]*[0-9=])[a-z0-9+/=]{8,}",
 )
 
@@ -49,6 +55,8 @@ _QUIET: Final = {
     # Two lines a task would outnumber the work: append logs what it chained.
     "celery.app.trace": "WARNING",
     "celery.worker.strategy": "WARNING",
+    # A line for each batch and each span while a collector is away: tracing.otel says it once.
+    "opentelemetry": "CRITICAL",
 }
 
 
@@ -57,16 +65,19 @@ def configure(
     fmt: Format,
     *,
     stream: Stream = "stdout",
+    files: LogFiles | None = None,
     extra_keys: Iterable[str] = (),
     extra_patterns: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Set structlog up for this process and return Django's LOGGING dictionary.
 
+    Lines go to the stream in this format and, as JSON, to the files where there are any.
     `extra_keys` and `extra_patterns` are masked too, as in events.
     """
     redactor = Redactor(extra_keys=extra_keys, extra_patterns=(*LOG_PATTERNS, *extra_patterns))
     first: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _name_span,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -76,7 +87,7 @@ def configure(
         processors=[
             structlog.stdlib.filter_by_level,
             *first,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+            ProcessorFormatter.wrap_for_formatter,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -85,24 +96,16 @@ def configure(
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {
-            "line": {
-                "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": first,
-                "processors": [
-                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    structlog.processors.StackInfoRenderer(),
-                    structlog.processors.format_exc_info,
-                    mask(redactor),
-                    *_renderers(fmt),
-                ],
-            }
-        },
+        "formatters": {"line": {"()": ProcessorFormatter, **_form(fmt, first, redactor)}},
         "handlers": {
             "line": {
                 "class": "tracing.counted_lines.CountedLines",
                 "formatter": "line",
                 "stream": f"ext://sys.{stream}",
+                "files": files,
+                "file_format": None
+                if fmt == "json"
+                else ProcessorFormatter(**_form("json", first, redactor)),
             }
         },
         "root": {"handlers": ["line"], "level": level},
@@ -115,16 +118,73 @@ def configure(
     }
 
 
-def follow(switches: Mapping[str, str]) -> None:
-    """Write from another level on, from now: `log_level`; with `logging` off no lower than WARNING.
+def _form(fmt: Format, first: list[Processor], redactor: Redactor) -> dict[str, Any]:
+    """Return what makes a formatter of lines in this format."""
+    return {
+        "foreign_pre_chain": first,
+        "processors": [
+            ProcessorFormatter.remove_processors_meta,
+            structlog.processors.StackInfoRenderer(),
+            structlog.processors.format_exc_info,
+            mask(redactor),
+            *_renderers(fmt),
+        ],
+    }
 
-    Loggers that are quieter than the rest stay so.
+
+# --- What stands on each line --------------------------------------------------------------------
+
+
+def bind(**fields: object) -> None:
+    """Put these on each line of this thread or task until they are cleared."""
+    structlog.contextvars.bind_contextvars(**fields)
+
+
+def clear(*names: str) -> None:
+    """Take these off, or all of them when none is named."""
+    if names:
+        structlog.contextvars.unbind_contextvars(*names)
+    else:
+        structlog.contextvars.clear_contextvars()
+
+
+def bound() -> dict[str, Any]:
+    """Return what stands on each line now."""
+    return structlog.contextvars.get_contextvars()
+
+
+def _name_span(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Say which span the line belongs to, where one is open: its own ids win over bound ones."""
+    span = trace.get_current_span().get_span_context()
+    if span.is_valid:
+        event["trace_id"] = f"{span.trace_id:032x}"
+        event["span_id"] = f"{span.span_id:016x}"
+    return event
+
+
+# --- Levels, while we run ------------------------------------------------------------------------
+
+_single: Final[dict[str, int]] = {}
+"""Loggers with a level of their own, and the level that each had before."""
+
+
+def follow(switches: Mapping[str, str]) -> None:
+    """Write from other levels on, from now: `log_level` for all, `log_levels` for single loggers.
+
+    With `logging` off no logger goes lower than WARNING. Loggers that are quieter than the rest
+    stay so, unless they are named.
     """
-    level = _number(switches["log_level"])
-    if switches["logging"] == "off":
-        level = max(level, logging.WARNING)
-    for name in (None, "django"):
+    least = logging.WARNING if switches["logging"] == "off" else logging.DEBUG
+    for name, level in _single.items():
         logging.getLogger(name).setLevel(level)
+    _single.clear()
+    for root in (None, "django"):
+        logging.getLogger(root).setLevel(max(_number(switches["log_level"]), least))
+    for pair in filter(None, switches["log_levels"].split(",")):
+        name, _, said = pair.partition("=")
+        logger = logging.getLogger(name)
+        _single[name] = logger.level
+        logger.setLevel(max(_number(said), least))
 
 
 def mask(redactor: Redactor) -> Processor:

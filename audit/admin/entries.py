@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from django.conf import settings
 from django.contrib import admin, messages
@@ -16,6 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from audit import reading, state
 from audit.actions import missing_fields
@@ -211,6 +212,7 @@ class EntryAdmin(ReadOnlyModelAdmin):
             run=run,
             run_url=_run_url(entry),
             run_most=RUN_ENTRIES,
+            trace_url=_trace_url(request, entry),
             expected_prev=_expected_prev(entry, before),
             pruned_seq=entry.seq - 1,
             link=request.build_absolute_uri(_address(entry.hash)),
@@ -308,6 +310,14 @@ def _proof_file(ledger: Ledger, seq: int) -> HttpResponse:
 
 def _address(entry_hash: str) -> str:
     return reverse("admin:audit_entry_change", args=[entry_hash])
+
+
+def _trace_url(request: HttpRequest, entry: Entry) -> str:
+    """Return where the entry's trace is shown; empty when none is kept, or not for this person."""
+    if entry.trace_id is None or not request.user.has_perm("tracing.view_trace"):
+        return ""
+    link: Callable[[int, str, str], str] = import_string(settings.TRACE_LINK)
+    return link(entry.ledger_id, entry.ledger.name, entry.trace_id)
 
 
 def _run_url(entry: Entry) -> str:

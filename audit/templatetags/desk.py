@@ -119,9 +119,18 @@ ICONS: dict[str, tuple[str, str, str]] = {
     "going_on": ("show_chart", "warn", "going on"),
     "real": ("check_circle", "bad", "real"),
     "not_real": ("do_not_disturb_on", "idle", "not real"),
+    # traces and log lines
+    "rootless": ("device_hub", "idle", "no root yet"),
+    "looping": ("loop", "warn", "looping"),
+    "slow": ("hourglass_bottom", "warn", "slow"),
+    "rare": ("diamond", "idle", "rare"),
+    "trace": ("more_horiz", "idle", "trace"),
+    "debug": ("bug_report", "idle", "debug"),
+    "fatal": ("dangerous", "bad", "fatal"),
     # API keys
     "live": ("check_circle", "good", "live"),
     "expired": ("timer_off", "idle", "expired"),
+    "granted": ("check_circle", "good", "granted"),
     "revoked": ("block", "bad", "revoked"),
     # verification runs and their rows
     "queued": ("schedule", "idle", "queued"),

@@ -22,6 +22,7 @@ from django.urls import URLPattern, URLResolver, reverse
 
 from audit.admin.entries import EntryAdmin
 from audit.append import append_pending
+from audit.database import raw_connection
 from audit.destination import make as make_destination
 from audit.erase import ask_for_erasure
 from audit.ledgers import open_ledger
@@ -40,6 +41,7 @@ from tests.compliance.reporting import ask as ask_for_a_report
 from tests.compliance.results import a_result
 from tests.compliance.scheduling import scheduled
 from tests.conftest import chain, entries, make_event, post
+from tests.tracing.spans import agent_run, keep_trace, now_ns
 
 ENTRIES = "/admin/audit/entry/"
 KEYS = "/admin/audit/agentkey/"
@@ -178,6 +180,16 @@ EXPECTED: dict[str, tuple[str, str, str, str, str]] = {
     "auth_user_history": ("302 302", "403 403", "403 403", "200 200", "200 200"),
     "auth_user_password_change": ("302 302", "403 403", "403 403", "200 200", "200 200"),
     "autocomplete": ("302 302", "403 405", "403 405", "403 405", "403 405"),
+    "compliance_approvalrequest_change": ("302 302", "403 403", "404 405", "404 405", "404 405"),
+    "compliance_approvalrequest_changelist": (
+        "302 302",
+        "403 403",
+        "200 405",
+        "200 405",
+        "200 405",
+    ),
+    "compliance_approvalrequest_deny": ("302 302", "403 403", "403 403", "405 404", "405 404"),
+    "compliance_approvalrequest_grant": ("302 302", "403 403", "403 403", "405 404", "405 404"),
     "compliance_decision_approve": ("302 302", "403 403", "403 403", "405 302", "405 409"),
     "compliance_decision_change": ("302 302", "403 403", "200 405", "200 405", "200 405"),
     "compliance_decision_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
@@ -322,6 +334,18 @@ EXPECTED: dict[str, tuple[str, str, str, str, str]] = {
     "password_change_done": ("302 302", "200 405", "200 405", "200 405", "200 405"),
     "search": ("302 302", "200 200", "200 200", "200 200", "200 200"),
     "view_on_site": ("302 302", "404 404", "404 404", "404 404", "404 404"),
+    "tracing_capture_end": ("302 302", "403 403", "403 403", "405 404", "405 404"),
+    "tracing_capture_start": ("302 302", "403 403", "403 403", "405 400", "405 400"),
+    "tracing_line_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "tracing_profile_change": ("302 302", "403 403", "403 403", "404 405", "404 405"),
+    "tracing_profile_changelist": ("302 302", "403 403", "403 403", "200 405", "200 405"),
+    "tracing_span_at": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "tracing_trace_at": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "tracing_trace_change": ("302 302", "403 403", "302 405", "302 405", "302 405"),
+    "tracing_trace_changelist": ("302 302", "403 403", "200 405", "200 405", "200 405"),
+    "tracing_trace_read": ("302 302", "403 403", "405 400", "405 400", "405 400"),
+    "tracing_trace_session": ("302 302", "403 403", "404 405", "404 405", "404 405"),
+    "tracing_trace_spans": ("302 302", "403 403", "200 405", "200 405", "200 405"),
 }
 
 
@@ -369,7 +393,10 @@ def addresses() -> dict[str, str]:
     )
     person = User.objects.create_user(f"person-{uuid.uuid4().hex[:8]}")
     role = Group.objects.create(name=f"role-{uuid.uuid4().hex[:8]}")
+    spans = agent_run(at_ns=now_ns())
+    trace_id = keep_trace(raw_connection(), ledger.id, spans)
     ids = {
+        "trace": trace_id,
         "entry": entry.hash,
         "agentkey": key.key_id,
         "user": person.pk,
@@ -404,6 +431,8 @@ def addresses() -> dict[str, str]:
             "control": "CC2.1",
             "delivery_id": 1,
             "remedy_id": 1,
+            "trace_id": trace_id,
+            "span_id": spans[0].span_id,
             "position": 1,
             "check": "LOG-04",
             "id": person.pk,

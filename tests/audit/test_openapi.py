@@ -23,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from audit.auth import make_key
+from audit.database import raw_connection
 from audit.ledgers import open_ledger
 from audit.models import Ledger
 from audit.project import catch_up_all
@@ -36,6 +37,7 @@ from tests.compliance.reporting import made as made_report
 from tests.compliance.results import a_result
 from tests.conftest import chain, make_event
 from tests.metrics.incident_making import opened
+from tests.tracing.spans import agent_run, keep_lines, keep_trace, now_ns
 
 EXAMPLES = 40
 BAD_EVENT = make_event(action="no.such")
@@ -85,6 +87,9 @@ OPERATIONS = [
         "/api/v1/alerts": ["post"],
         "/api/v1/incidents": ["get"],
         "/api/v1/incidents/{id}": ["get"],
+        "/api/v1/traces": ["get"],
+        "/api/v1/traces/{id}": ["get"],
+        "/api/v1/lines": ["get"],
     }.items()
     for method in methods
 ]
@@ -138,6 +143,8 @@ class Fuzzed:
         self.report = made_report(ledger, "json")
         self.snapshot = seal_snapshot(ledger, a_result(ledger=ledger.name), kind="posture")
         self.incident = opened(ledger)
+        self.trace = keep_trace(raw_connection(), ledger.id, agent_run(at_ns=now_ns(), fails=True))
+        keep_lines(raw_connection(), ledger.id, [{"message": "took the claim"}])
         self.known = {
             "framework": "soc2",
             "check": "TOOL-02",
@@ -187,6 +194,8 @@ class Fuzzed:
             known["name"] = shown_name(self.report, "json")
         elif "/incidents/" in address:
             known["id"] = self.incident.id
+        elif "/traces/" in address:
+            known["id"] = self.trace
         named = {name: known[name] for name in re.findall(r"{(\w+)}", address)}
         return self.send(operation.Case(path_parameters=named, query=query))
 

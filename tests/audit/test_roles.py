@@ -692,6 +692,12 @@ RIGHTS: dict[str, dict[str, str]] = {
         for table in ("act", "bucket", "clock", "day", "item", "lens", "state", "tally")
     },
     "compliance_snapshot": {"web": "INSERT SELECT", "worker": "INSERT SELECT", "read": "SELECT"},
+    "compliance_approvalrequest": {
+        "web": "SELECT",
+        "worker": "DELETE INSERT SELECT UPDATE",
+        "read": "SELECT",
+    },
+    "compliance_approvalanswer": {"web": "INSERT SELECT", "worker": "SELECT", "read": "SELECT"},
     "compliance_review": {"web": "INSERT SELECT", "worker": "SELECT", "read": "SELECT"},
     **{
         f"compliance_{table}": {"web": "INSERT SELECT UPDATE", "worker": "SELECT", "read": "SELECT"}
@@ -860,6 +866,19 @@ RIGHTS: dict[str, dict[str, str]] = {
         "worker": "INSERT SELECT done_at:UPDATE outcome:UPDATE",
         "read": "SELECT",
     },
+    "tracing_span": {"web": "INSERT SELECT", "worker": "INSERT SELECT"},
+    "tracing_line": {"web": "INSERT SELECT", "worker": "INSERT SELECT"},
+    "tracing_trace": {
+        "web": "INSERT SELECT UPDATE",
+        "worker": "DELETE INSERT SELECT UPDATE",
+        "read": "SELECT",
+    },
+    "tracing_capture": {
+        "web": "SELECT ended_by:UPDATE ends_at:INSERT ends_at:UPDATE made_by:INSERT "
+        "slower_ms:INSERT sort:INSERT",
+        "worker": "SELECT",
+    },
+    "tracing_profile": {"web": "INSERT SELECT", "worker": "DELETE INSERT SELECT"},
     # What dashboards read; the views read with the rights of the owner.
     **{view: {"grafana": "SELECT"} for view in VIEWS},
 }
@@ -890,7 +909,10 @@ def test_no_role_holds_another_right_than_these(as_role: AsRole) -> None:
             continue
         if grantee not in {"obs_web", "obs_worker", "obs_read", "obs_grafana"} or is_partition:
             others.add((table, grantee, right))
-        elif table.startswith(("audit_", "compliance_", "metrics_")) or grantee == "obs_grafana":
+        elif (
+            table.startswith(("audit_", "compliance_", "metrics_", "tracing_"))
+            or grantee == "obs_grafana"
+        ):
             said = right if column is None else f"{column}:{right}"
             held.setdefault(table, {}).setdefault(grantee.removeprefix("obs_"), set()).add(said)
 
@@ -904,7 +926,7 @@ def test_every_table_of_the_ledger_has_its_line(as_role: AsRole) -> None:
     found = as_role("superuser").execute(
         "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace "
         "AND relkind IN ('r', 'p', 'v', 'm') AND NOT relispartition "
-        "AND relname ~ '^(audit|compliance|metrics|obs)_'"
+        "AND relname ~ '^(audit|compliance|metrics|obs|tracing)_'"
     )
 
     assert {name for (name,) in found} == RIGHTS.keys() | NOBODYS
@@ -936,7 +958,7 @@ def test_no_running_role_may_do_more_than_its_tables_say(as_role: AsRole) -> Non
     ]
 
 
-def test_functions_with_the_owners_rights_are_the_workers_alone(as_role: AsRole) -> None:
+def test_functions_with_the_owners_rights_are_the_workers_but_for_one(as_role: AsRole) -> None:
     found = (
         as_role("superuser")
         .execute(
@@ -954,6 +976,9 @@ def test_functions_with_the_owners_rights_are_the_workers_alone(as_role: AsRole)
         ("audit_prune", "obs_worker"),
         ("metrics_drop_days", "obs_worker"),
         ("metrics_make_days", "obs_worker"),
+        ("tracing_drop_days", "obs_worker"),
+        ("tracing_make_days", "obs_web"),  # by who takes spans of a day that nobody made yet
+        ("tracing_make_days", "obs_worker"),
     ]
 
 
@@ -984,6 +1009,11 @@ TRIGGERS: dict[str, set[str]] = {
     "compliance_decision": {"compliance_approved", "compliance_asked", *_NEVER_DELETED},
     "compliance_nilreturn": _NEVER_DELETED,
     "compliance_review": _NEVER_DELETED,
+    "compliance_approvalanswer": {
+        "compliance_another_person",
+        "compliance_stays",
+        "compliance_no_truncate",
+    },
     "compliance_finding": {"compliance_closed", *_NEVER_DELETED},
     "compliance_framework": _NEVER_DELETED,
     "compliance_report": {"compliance_stays"},

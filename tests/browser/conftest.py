@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import signal
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,31 +20,12 @@ from playwright.sync_api import Page
 
 from audit.verify import CHUNK
 from obsplatform import env
+from tests.browser.calling import call
 from tests.browser.chromium import log_in
 from tests.conftest import make_event
 
 POSTED = 5_000
 """Events of one POST, the most there may be."""
-
-
-def call(url: str, *, method: str = "GET", key: str = "", body: object = None) -> tuple[int, Any]:
-    """Ask the API; return the status and what the answer holds, a refusal too."""
-    headers = {"Content-Type": "application/json"}
-    if key:
-        headers["Authorization"] = f"Bearer {key}"
-    content = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data=content, headers=headers, method=method)
-    opener = urllib.request.build_opener(_Plain)
-    with opener.open(request, timeout=60) as answer:
-        text = answer.read()
-        return answer.status, json.loads(text) if text else None
-
-
-class _Plain(urllib.request.HTTPErrorProcessor):
-    """Hand on every answer as it is; a refusal is what a test asks about."""
-
-    def http_response(self, request: Any, response: Any) -> Any:
-        return response
 
 
 @pytest.fixture(scope="session")

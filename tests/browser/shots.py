@@ -24,6 +24,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request
 
 from tests.browser.chromium import browser, log_in
+from tests.browser.traced import keep_traces
 
 WIDTHS = {1440: 900, 390: 844}
 THEMES = ("light", "dark")
@@ -627,6 +628,77 @@ def _refused_switch(page: Page, url: str) -> None:
     page.locator("#detail .obs-error").wait_for()
 
 
+def _at_trace(which: str, show: str = "") -> Callable[[Page, str], None]:
+    """Return what opens a trace that was kept for the pictures: failed, looping, long or odd."""
+
+    def act(page: Page, url: str) -> None:
+        page.goto(f"{url}/admin/tracing/trace/?{_TRACES[which]}")
+        page.locator("#traces a[data-open]").first.click()
+        if show:
+            page.get_by_role("navigation", name="Ways").get_by_role("link", name=show).click()
+        else:
+            page.locator("[data-fall-box] [data-row]").first.wait_for()
+
+    return act
+
+
+_TRACES = {
+    "failed": "status=error&name=claims",
+    "looping": "longer=3s&name=claims",
+    "long": "agent=indexer",
+    "odd": "name=odd",
+}
+
+
+def _chosen_span(page: Page, url: str) -> None:
+    _at_trace("failed")(page, url)
+    page.get_by_role("row", name="execute_tool claims.lookup").last.click()
+    page.locator("[data-fall-detail] .obs-fields").first.wait_for()
+
+
+def _span_page(page: Page, url: str) -> None:
+    _chosen_span(page, url)
+    page.get_by_role("link", name="Its own page").click()
+    page.locator(".obs-span-page").wait_for()
+
+
+def _read_conversation(page: Page, url: str) -> None:
+    _at_trace("failed", "Conversation")(page, url)
+    if page.locator("#reason").count():
+        page.fill("#reason", "shots: what the chat view looks like")
+        page.get_by_role("button", name="Read it").click()
+    page.locator("#talk").wait_for()
+
+
+def _session(page: Page, url: str) -> None:
+    _at_trace("failed")(page, url)
+    page.get_by_role("link", name="Its session").click()
+    page.locator("#session").wait_for()
+
+
+def _opened_line(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/tracing/line/?level=error&level=warning")
+    page.locator("tr[data-row] summary").first.click()
+
+
+def _open_profile(sort: str) -> Callable[[Page, str], None]:
+    """Return what opens the newest profile of a sort."""
+
+    def act(page: Page, url: str) -> None:
+        page.goto(f"{url}/admin/tracing/profile/?sort={sort}")
+        page.locator("#profiles a[data-open]").first.click()
+        page.locator(".obs-sentence").wait_for()
+
+    return act
+
+
+def _refused_capture(page: Page, url: str) -> None:
+    page.goto(f"{url}/admin/tracing/profile/")
+    page.fill("#slower", "soon")
+    page.get_by_role("button", name="Start").click()
+    page.locator(".obs-error").wait_for()
+
+
 PAGES = [
     View(name="login", path="/admin/login/", is_public=True),
     View(name="login-refused", act=_refused_log_in, is_public=True),
@@ -649,6 +721,29 @@ PAGES = [
     View(name="entry", act=_open_entry, on_paper=True),
     View(name="entry-checked", act=_check_entry),
     View(name="entry-first", path="/admin/audit/entry/{ledger}/0/"),
+    View(name="traces", path="/admin/tracing/trace/", on_paper=True),
+    View(name="traces-filtered", path="/admin/tracing/trace/?status=error&longer=1s"),
+    View(name="traces-nothing", path="/admin/tracing/trace/?agent=nobody-of-this-name"),
+    View(name="traces-bad", path="/admin/tracing/trace/?longer=fast&colour=red"),
+    View(name="trace", act=_at_trace("failed"), on_paper=True),
+    View(name="trace-span", act=_chosen_span),
+    View(name="trace-long", act=_at_trace("long")),
+    View(name="trace-odd", act=_at_trace("odd")),
+    View(name="trace-ask", act=_at_trace("looping", "Conversation")),
+    View(name="trace-conversation", act=_read_conversation, on_paper=True),
+    View(name="trace-shapes", act=_at_trace("looping", "Shapes")),
+    View(name="trace-logs", act=_at_trace("failed", "Logs")),
+    View(name="trace-entries", act=_at_trace("failed", "Entries")),
+    View(name="span", act=_span_page),
+    View(name="session", act=_session, on_paper=True),
+    View(name="logs", path="/admin/tracing/line/", on_paper=True),
+    View(name="logs-opened", act=_opened_line),
+    View(name="logs-nothing", path="/admin/tracing/line/?text=nothing-says-this"),
+    View(name="logs-own", path="/admin/tracing/line/?show=own"),
+    View(name="profiles", path="/admin/tracing/profile/", on_paper=True),
+    View(name="capture-refused", act=_refused_capture, status=400),
+    View(name="profile", act=_open_profile("request")),
+    View(name="profile-query", act=_open_profile("query")),
     View(name="ledgers", path="/admin/audit/ledger/", on_paper=True),
     View(name="ledger", path="/admin/audit/ledger/{ledger}/change/", on_paper=True),
     View(name="verification", act=_verify, on_paper=True),
@@ -790,6 +885,7 @@ PAGES = [
     View(name="schedule-refused", act=_refused_schedule, status=400),
     View(name="schedule-made", act=_made_schedule),
     View(name="schedules", path="/admin/compliance/schedule/", on_paper=True),
+    View(name="agent-approvals", path="/admin/compliance/approvalrequest/"),
     View(name="reviews", path="/admin/compliance/review/"),
     View(name="review-record", path="/admin/compliance/review/new/"),
     View(name="findings", path="/admin/compliance/finding/?show=all", on_paper=True),
@@ -952,6 +1048,10 @@ def main(arguments: list[str]) -> int:
     ready = json.loads(asked.ready.read_text())
     asked.folder.mkdir(parents=True, exist_ok=True)
     taken, problems = 0, list[str]()
+    if not (asked.ready.parent / "services.json").exists():
+        print("its database is elsewhere: pages of traces show what is there", file=sys.stderr)  # noqa: T201
+    else:
+        keep_traces(ready, asked.ready.parent)
     with browser() as chromium:
         for width in WIDTHS:
             for theme in THEMES:

@@ -17,8 +17,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.calling import call
 from tests.browser.chromium import browser, chromium_path
-from tests.browser.conftest import call
 from tests.conftest import make_event
 
 pytestmark = pytest.mark.skipif(

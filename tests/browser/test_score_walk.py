@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.calling import call
 from tests.browser.chromium import chromium_path
-from tests.browser.conftest import call
 from tests.browser.test_desk import chromium, page
 from tests.conftest import make_event
 from tests.installation import clean_environment

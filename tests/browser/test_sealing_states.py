@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.calling import call
 from tests.browser.chromium import browser, chromium_path
-from tests.browser.conftest import call
 from tests.conftest import make_event
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no Chromium on this machine")

@@ -15,6 +15,8 @@ DOCKER = ROOT / "docker"
 COMPOSE = DOCKER / "compose.yml"
 K8S = DOCKER / "k8s"
 PLATFORM = ("web", "worker", "beat", "append", "seal", "deliver")
+OPTIONAL = ("otlp_grpc",)
+"""In compose.yml under a profile of its own: `up` starts it where a setting asks for it."""
 JOBS = ("migrate", "prepare")
 
 _PLACE = re.compile(r"\$\$|\$\{(?P<name>\w+)(?::(?P<how>[-?])(?P<word>[^}]*))?\}")

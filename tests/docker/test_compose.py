@@ -21,6 +21,7 @@ from tests.docker.stack import (
     COMPOSE,
     DOCKER,
     JOBS,
+    OPTIONAL,
     PLATFORM,
     compose,
     example_variables,
@@ -29,13 +30,13 @@ from tests.docker.stack import (
 )
 from tests.test_docs import settings_read
 
-PUBLISHED = {"web", "grafana"}
+PUBLISHED = {"web", "grafana", *OPTIONAL}
 INTERNAL = {"data", "watch"}
 READS_FILES_OF_ROOT = {"alloy"}
 SECRET = re.compile(r"/run/secrets/([\w.-]+)")
 ONCE = {"roles", *JOBS}
 SERVICES = sorted(services())
-ASK_BY = {"wget", "curl", "bash", "promtool", "pg_isready", "/usr/bin/loki"}
+ASK_BY = {"python", "wget", "curl", "bash", "promtool", "pg_isready", "/usr/bin/loki"}
 
 
 def test_it_holds_to_the_specification_of_compose() -> None:
@@ -80,6 +81,18 @@ def test_its_processes_are_those_that_up_starts() -> None:
     assert found == expected
 
 
+def test_what_up_starts_on_demand_has_a_profile_and_nothing_else_has() -> None:
+    one = process_list.OTLP_GRPC
+    service = services()[one.name]
+
+    assert {name for name in SERVICES if "profiles" in services()[name]} == set(OPTIONAL)
+    assert tuple(service["command"]) == one.command
+    assert service["environment"]["OBS_DATABASE_ROLE"] == one.role
+    port = service["environment"]["OBS_OTLP_GRPC_ADDRESS"].rpartition(":")[2]
+    assert service["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert port in service["healthcheck"]["test"][-1]
+
+
 def test_what_may_run_once_is_not_scaled() -> None:
     alone = {one.name for one in process_list.WORKERS if not one.may_repeat}
 
@@ -110,7 +123,7 @@ def test_each_waits_for_what_it_needs() -> None:
     assert depends("roles") == {"postgres": "service_healthy"}
     assert depends("migrate") == {"roles": "service_completed_successfully"}
     assert depends("prepare") == {"migrate": "service_completed_successfully"}
-    for name in PLATFORM:
+    for name in PLATFORM + OPTIONAL:
         assert depends(name) == {
             "prepare": "service_completed_successfully",
             "valkey": "service_healthy",
@@ -146,7 +159,7 @@ def test_each_service_says_how_it_is_well_or_that_it_listens_nowhere(name: str) 
 # --- What each is given -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", PLATFORM + JOBS)
+@pytest.mark.parametrize("name", PLATFORM + OPTIONAL + JOBS)
 def test_every_setting_it_gives_exists(name: str) -> None:
     given = services()[name]["environment"].keys()
 
@@ -184,7 +197,7 @@ def test_only_postgres_keeps_capabilities_and_only_alloy_is_root() -> None:
     assert "docker.sock" not in COMPOSE.read_text()
 
 
-def test_only_the_desk_and_grafana_are_published_and_on_this_machine_alone() -> None:
+def test_only_desk_grafana_and_otlp_are_published_and_on_this_machine_alone() -> None:
     ports = {name: services()[name]["ports"] for name in SERVICES if "ports" in services()[name]}
 
     assert ports.keys() == PUBLISHED
@@ -237,18 +250,19 @@ def test_every_file_it_mounts_is_there_and_every_secret_it_reads_is_given(name: 
 def test_only_who_seals_and_who_makes_the_key_reach_the_signing_keys() -> None:
     holders = {
         name
-        for name in PLATFORM + JOBS
+        for name in PLATFORM + OPTIONAL + JOBS
         if any(str(each).startswith("signing:") for each in services()[name]["volumes"])
     }
 
     assert holders - {"migrate"} == {"seal", "prepare"}
 
 
-@pytest.mark.parametrize("name", PLATFORM)
+@pytest.mark.parametrize("name", PLATFORM + OPTIONAL)
 def test_a_process_holds_the_password_of_its_own_role_alone(name: str) -> None:
     of_roles = {"database_url", "database_worker_url", "database_owner_url"}
 
-    mine = "database_url" if name == "web" else "database_worker_url"
+    as_web = services()[name]["environment"]["OBS_DATABASE_ROLE"] == "web"
+    mine = "database_url" if as_web else "database_worker_url"
     assert set(services()[name]["secrets"]) & of_roles == {mine}
 
 

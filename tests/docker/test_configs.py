@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from tests import documents
-from tests.docker.stack import DOCKER, JOBS, PLATFORM, compose, services
+from tests.docker.stack import DOCKER, JOBS, OPTIONAL, PLATFORM, compose, services
 from tests.documents import DOCS
 
 ALLOY = (DOCKER / "alloy" / "config.alloy").read_text()
@@ -121,7 +121,7 @@ def test_it_takes_the_platforms_own_fields_and_makes_few_labels() -> None:
     }
     fields = set(re.findall(r'^\s+(\w+)\s+= "\1",?$', ALLOY, re.M))
 
-    assert set(services_named.split("|")) == {*PLATFORM, *JOBS}
+    assert set(services_named.split("|")) == {*PLATFORM, *OPTIONAL, *JOBS}
     assert {"level", "event", "request_id", "ledger"} <= fields & documented
     labels = re.findall(r"stage\.labels \{\s+values = \{(\w+) = ", ALLOY)
     assert labels == ["service", "level"], "an id as a label makes a stream for each"

@@ -78,6 +78,32 @@ def test_everything_is_received_and_only_the_planted_id_is_in_conflict(loaded: L
     assert recent["received"] > 500
 
 
+def test_tasks_are_traces_and_lines_and_none_is_an_entry_twice(loaded: Loaded) -> None:
+    traced = loaded.said["traced"]
+    traces = [each for each in got(loaded, "/api/v1/traces?limit=500") if each["agent_id"]]
+    lines = got(loaded, "/api/v1/lines?limit=500")
+    (loop,) = [each for each in traces if each["agent_id"] == "market-lens" and each["errors"] == 3]
+
+    assert len(traces) == traced["traces"] > 20
+    assert sum(each["spans"] for each in traces) == traced["spans"]
+    assert sum(each["events"] for each in traces) == traced["spans"], "each names its entry"
+    assert len(lines) == traced["lines"]
+    assert sum(each["cost_usd"] for each in traces) > 0
+    spans = got(loaded, f"/api/v1/traces/{loop['trace_id']}")
+    for span in spans:
+        status, _ = loaded.get(f"/api/v1/events/{span['event_id']}")
+        assert status == 200
+    for trace in traces:  # an event that a span tells of has the trace as its run
+        assert loaded.entries(f"run={trace['trace_id']}") == []
+
+
+def got(loaded: Loaded, path: str) -> list[dict[str, Any]]:
+    status, body = loaded.get(path)
+    assert status == 200, body
+    found: list[dict[str, Any]] = json.loads(body)["items"]
+    return found
+
+
 def test_every_plant_is_found_on_its_day_through_the_api(loaded: Loaded) -> None:
     today = datetime.fromisoformat(loaded.said["now"]).date()
     for plant in PLANTED:

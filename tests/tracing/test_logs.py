@@ -101,11 +101,11 @@ def lines() -> Iterator[Lines]:
     found = Lines()
     root = logging.getLogger()
     handler = logging.StreamHandler(found.output)
-    (installed,) = [
+    (installed,) = {
         each.formatter
         for each in root.handlers
         if isinstance(each.formatter, structlog.stdlib.ProcessorFormatter)
-    ]
+    }
     handler.setFormatter(installed)
     root.addHandler(handler)
     yield found

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.send import Answered, Connection, Sending, Unreachable
 from obsplatform.fleet import history as past
+from obsplatform.fleet import spans
 from obsplatform.fleet.deliver import POST_SIZE, Delivery, deliveries
 from obsplatform.fleet.live import live
 from obsplatform.fleet.planted import PLANTED
@@ -74,7 +76,7 @@ class Command(BaseCommand):
         now = _anchor(options) if is_here else datetime.now(UTC)
         began = time.monotonic()
         try:
-            old, recent = self._send(there, now, options)
+            old, recent, traced = self._send(there, now, options)
         except Unreachable as error:
             raise CommandError(str(error), returncode=4) from None
         seconds = time.monotonic() - began
@@ -82,15 +84,16 @@ class Command(BaseCommand):
             if _PLANTED_REFUSAL not in refusal:
                 self.stderr.write(refusal)
         if options["json"]:
-            self.stdout.write(json.dumps(_as_json(there, now, old, recent, seconds)))
+            said = _as_json(there, now, old, recent, seconds) | {"traced": traced.counts()}
+            self.stdout.write(json.dumps(said))
         else:
-            self.stdout.write("\n".join(_told(there, old, recent, seconds)))
+            self.stdout.write("\n".join(_told(there, old, recent, traced, seconds)))
         sys.exit(1 if old.rejected or recent.rejected else 0)
 
     def _send(
         self, there: Installation, now: datetime, options: dict[str, Any]
-    ) -> tuple[Answered, Answered]:
-        """Send the past and the present; return what was answered to each."""
+    ) -> tuple[Answered, Answered, _Traced]:
+        """Send the past and the present; return what was answered to each, and what was traced."""
         events = past.history(
             now=now, seed=options["seed"], events=options["events"], days=options["days"]
         )
@@ -104,9 +107,12 @@ class Command(BaseCommand):
         present = _Sender(there, backfill=False, shown=_Shown(0))
         started = datetime.now(UTC)
         recent = live(now=started, seed=options["seed"], seconds=options["live"])
-        present.send(_when_due(recent, shown=present.shown))
+        traced = _Traced(there, spans.tasks(recent))
+        for due in _when_due(recent):
+            present.send(deliveries(due))
+            traced.send(until=datetime.fromisoformat(due[-1]["occurred_at"]))
         present.shown.end()
-        return sender.answered, present.answered
+        return sender.answered, present.answered, traced
 
 
 # --- Where to ------------------------------------------------------------------------------------
@@ -175,13 +181,47 @@ class _Sender:
             self.shown.show(self.answered)
 
 
-def _when_due(events: list[Event], *, shown: _Shown) -> Iterator[Delivery]:
+class _Traced:
+    """Posts the spans and log lines of tasks over OTLP, once their events are there."""
+
+    def __init__(self, there: Installation, tasks: list[spans.Task]) -> None:
+        """`tasks` in the order in which they end."""
+        self._waiting = tasks
+        self._traces = self._spans = self._lines = 0
+        self._connection = Connection(
+            Sending(url=there.url, key=there.key, backfill=False, batch=POST_SIZE)
+        )
+
+    def send(self, *, until: datetime) -> None:
+        """Post what ended until then; raises Unreachable when it is not taken."""
+        ended = [task for task in self._waiting if task.ends_at <= until]
+        if not ended:
+            return
+        self._waiting = self._waiting[len(ended) :]
+        self._post("/v1/traces", spans.spans_body(ended))
+        self._post("/v1/logs", spans.lines_body(ended))
+        self._traces += len(ended)
+        self._spans += sum(len(task.spans) for task in ended)
+        self._lines += sum(len(task.lines) for task in ended)
+
+    def counts(self) -> dict[str, int]:
+        """Return what was taken."""
+        return {"traces": self._traces, "spans": self._spans, "lines": self._lines}
+
+    def _post(self, path: str, body: bytes) -> None:
+        status, said = self._connection.send(path, body, media="application/json")
+        if status != HTTPStatus.OK or json.loads(said):
+            raise Unreachable(f"{path} answers {status}: {said[:500]!r}")
+
+
+def _when_due(events: list[Event]) -> Iterator[list[Event]]:
     """Yield what has happened; wait for what has not."""
     waiting = list(events)
     while waiting:
         now = datetime.now(UTC)
         count = sum(datetime.fromisoformat(each["occurred_at"]) <= now for each in waiting)
-        yield from deliveries(waiting[:count])
+        if count:
+            yield waiting[:count]
         waiting = waiting[count:]
         if waiting:
             time.sleep(0.5)
@@ -250,9 +290,16 @@ def _curl(there: Installation) -> str:
     )
 
 
-def _told(there: Installation, old: Answered, recent: Answered, seconds: float) -> Iterator[str]:
+def _told(
+    there: Installation, old: Answered, recent: Answered, traced: _Traced, seconds: float
+) -> Iterator[str]:
     counts = [f"{count:,} {name}" for name, count in _sums(old, recent).items() if count]
     yield f"demo: {', '.join(counts)} in {seconds:.1f} s"
+    counted = traced.counts()
+    yield (
+        f"demo: {counted['spans']:,} spans in {counted['traces']:,} traces and "
+        f"{counted['lines']:,} log lines: {there.url}/admin/tracing/trace/"
+    )
     if _sums(old, recent)["conflict"] == _PLANTED_CONFLICTS:
         yield "demo: the conflict is planted; it waits in Quarantine"
     yield ""

@@ -260,6 +260,8 @@ class Installation:
     def _start_workers(self) -> None:
         for one in process_list.WORKERS:
             self._add(one, stops=_STOPS.get(one.name, STOPS))
+        if settings.OTLP_GRPC:
+            self._add(process_list.OTLP_GRPC)
 
     def _answers(self) -> bool:
         connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=2)
