@@ -137,7 +137,8 @@ class Candidates:
         more = only_newest.paths() if only_newest else frozenset()
         self._paths = sorted(join.condition.paths() | more)
         self._is_decided = join.is_decided_by_slot
-        self._is_simple = self._is_decided and not (within or single_use or only_newest)
+        self._is_any_enough = not (within or single_use or only_newest)
+        self._is_simple = self._is_decided and self._is_any_enough
         # When a candidate's ties say all that its voids ask of the event, its own voids are known.
         ties = ties_of(node)
         self._tied = ties if ties and voids and voids.references <= ties.keys() else None
@@ -224,12 +225,13 @@ class Candidates:
     def serve(self, event: Entry, book: Book, derived: Derived, use: str) -> Served:
         """Return what serves an event; with `single_use` it is taken by this use from now on."""
         names = self.join.look_under(event, derived)
-        if self._is_simple:
-            newest = self._newest_before(names, event.at, book)
+        if self._is_any_enough:
+            newest = self._newest_fitting(names, event, book, derived)
             if newest < 0:
                 return UNSERVED
-            if self._voids is None or newest >= self._voids.newest(event, book, derived):
+            if self._voids is None or newest >= (voided := self._voids.newest(event, book, derived)):
                 return SERVED
+            return _ended(voided)
         fitting = list(self._fitting(names, event, book, derived))
         if not fitting:
             return UNSERVED
@@ -244,8 +246,7 @@ class Candidates:
             voided = self._voids.newest(event, book, derived)
             in_time = [one for one in in_time if one["seq"] >= voided]
             if not in_time:
-                why = f"Entry {voided} ended what an earlier entry had allowed."
-                return Served(is_served=False, why=why, other_seq=voided)
+                return _ended(voided)
         if self._only_newest is not None:
             return self._newest(in_time[0], event, derived)
         if self._single_use:
@@ -286,13 +287,19 @@ class Candidates:
 
         return serves_still
 
-    def _newest_before(self, names: Iterable[str], at: int, book: Book) -> int:
-        """Return the newest of those filed under these names that occurred by then; -1: none."""
-        newest = -1
+    def _newest_fitting(
+        self, names: Iterable[str], event: Entry, book: Book, derived: Derived
+    ) -> int:
+        """Return the newest of those filed under these names that fits the event; -1: none."""
+        newest, at, is_decided, fits = -1, event.at, self._is_decided, self.join.fits
         for name in names:
-            for kept in book.get(name) or ():
-                if kept["at"] <= at and kept["seq"] > newest:
+            # By seq: the first that fits, from the newest on, is the only one that matters.
+            for kept in reversed(book.get(name) or ()):
+                if kept["seq"] <= newest:
+                    break
+                if kept["at"] <= at and (is_decided or fits(Remembered(kept), event, derived)):
                     newest = kept["seq"]
+                    break
         return newest
 
     def _fitting(
@@ -339,6 +346,11 @@ class Candidates:
                 [{**one, _USE: use} if one["seq"] == free["seq"] else one for one in known],
             )
         return SERVED
+
+
+def _ended(void: int) -> Served:
+    why = f"Entry {void} ended what an earlier entry had allowed."
+    return Served(is_served=False, why=why, other_seq=void)
 
 
 def _kept(entry: Entry, paths: Iterable[str]) -> Kept:

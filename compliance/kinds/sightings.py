@@ -57,7 +57,7 @@ class Sightings:
                 hours = known["hours"]
                 seen = hours.get(hour)
                 if seen is not None and seen[-1][0] < at:
-                    hours[hour] = [seen[0], sighting]
+                    seen[1:] = (sighting,)
                     is_changed = True
                 else:
                     is_changed = _note_in(hours, hour, sighting)

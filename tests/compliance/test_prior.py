@@ -476,3 +476,54 @@ def _serves(event: EntryView, entries: list[EntryView], within: str | None, has_
         and not any(void > one.seq for void in voids)
         for one in same
     )
+
+
+@pytest.mark.parametrize("has_void", [False, True])
+@given(
+    events=st.lists(
+        st.tuples(st.sampled_from("mmmvtt"), st.integers(0, 6), st.integers(0, 6)), max_size=14
+    )
+)
+def test_of_many_that_share_a_slot_whichever_fits_serves(
+    has_void: bool, events: list[tuple[str, int, int]]
+) -> None:
+    # m: an approval that holds until a time of its own, so that the newest may be over before an
+    # older one; v: a void; t: an event to be judged.
+    definition: dict[str, Any] = {
+        "kind": "prior",
+        "population": {"all": [["action", "eq", "llm.call"]]},
+        "match": {
+            "all": [
+                ["action", "eq", "vendor.approved"],
+                ["target.id", "eq", "@model.provider"],
+                ["vendor.valid_until", "gte", "@occurred_at"],
+            ]
+        },
+    }
+    ended = {"all": [["action", "eq", "vendor.ended"], ["target.id", "eq", "@model.provider"]]}
+    if has_void:
+        definition["unless_between"] = ended
+    entries = []
+    for seq, (what, at, until) in enumerate(events):
+        time = T0 + at * SECOND
+        if what == "t":
+            entries.append(entry(seq, "llm.call", {"model.provider": "V"}, at=time))
+        elif what == "v":
+            entries.append(entry(seq, "vendor.ended", {"target.id": "V"}, at=time))
+        else:
+            valid = {"target.id": "V", "vendor.valid_until": f"2026-10-04T10:00:0{until}.000000Z"}
+            entries.append(entry(seq, "vendor.approved", valid, at=time))
+    memory = run(definition, entries)
+
+    expected = []
+    for seq, (what, at, _) in enumerate(events):
+        if what != "t":
+            continue
+        before = list(enumerate(events[:seq]))
+        voided = max((place for place, one in before if one[0] == "v" and has_void), default=-1)
+        if not any(
+            place > voided and one[0] == "m" and one[1] <= at <= one[2] for place, one in before
+        ):
+            expected.append(seq)
+    found = sorted(item.seq for item in memory.books[lens(definition).id].items.values())
+    assert expected == found
