@@ -82,7 +82,8 @@ FROM unnest(%s::text[], %s::text[], %s::numeric[], %s::text[], %s::numeric[])
     AS n(family, labels, n, buckets, total)
 ON CONFLICT (family, labels) DO UPDATE
 SET n = t.n + excluded.n,
-    buckets = metrics_add(t.buckets, excluded.buckets),
+    buckets = CASE WHEN excluded.buckets IS NULL THEN t.buckets
+        ELSE metrics_add(t.buckets, excluded.buckets) END,
     total = t.total + excluded.total
 """
 _ADD_MINUTES = """
@@ -92,7 +93,8 @@ FROM unnest(%s::text[], %s::text[], %s::numeric[], %s::text[], %s::numeric[], %s
     AS n(family, labels, n, buckets, total, at)
 ON CONFLICT (family, labels, minute) DO UPDATE
 SET n = t.n + excluded.n,
-    buckets = metrics_add(t.buckets, excluded.buckets),
+    buckets = CASE WHEN excluded.buckets IS NULL THEN t.buckets
+        ELSE metrics_add(t.buckets, excluded.buckets) END,
     total = t.total + excluded.total
 """
 _MAKE_DAYS = "SELECT metrics_make_days(%s::date, %s::date)"

@@ -73,7 +73,8 @@ FROM unnest(%s::text[], %s::text[], %s::numeric[], %s::text[], %s::numeric[], %s
     AS n(family, labels, n, buckets, total, at)
 ON CONFLICT (family, labels, minute) DO UPDATE
 SET n = t.n + excluded.n,
-    buckets = metrics_add(t.buckets, excluded.buckets),
+    buckets = CASE WHEN excluded.buckets IS NULL THEN t.buckets
+        ELSE metrics_add(t.buckets, excluded.buckets) END,
     total = t.total + excluded.total
 """
 

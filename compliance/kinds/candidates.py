@@ -229,9 +229,8 @@ class Candidates:
             newest = self._newest_fitting(names, event, book, derived)
             if newest < 0:
                 return UNSERVED
-            if self._voids is None or newest >= (voided := self._voids.newest(event, book, derived)):
-                return SERVED
-            return _ended(voided)
+            voided = -1 if self._voids is None else self._voids.newest(event, book, derived)
+            return SERVED if newest >= voided else _ended(voided)
         fitting = list(self._fitting(names, event, book, derived))
         if not fitting:
             return UNSERVED
