@@ -127,10 +127,10 @@ def test_both_formats_show_one_state() -> None:
 
 def test_the_age_grows_with_the_page() -> None:
     fresh = served()
-    grow_older(4)
+    grow_older(2)
 
-    assert sample_of(fresh, AGE) < 4
-    assert sample_of(served(), AGE) >= 4
+    assert sample_of(fresh, AGE) < 2
+    assert sample_of(served(), AGE) >= 2
     assert sample_of(fresh, SECONDS) > 0
 
 
