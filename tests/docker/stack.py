@@ -16,7 +16,7 @@ COMPOSE = DOCKER / "compose.yml"
 K8S = DOCKER / "k8s"
 PLATFORM = ("web", "worker", "beat", "append", "seal", "deliver")
 OPTIONAL = ("otlp_grpc",)
-"""In compose.yml under a profile of its own: `up` starts it where a setting asks for it."""
+"""Under a profile in compose.yml, a component in Kubernetes: `up` starts it where asked to."""
 JOBS = ("migrate", "prepare")
 
 _PLACE = re.compile(r"\$\$|\$\{(?P<name>\w+)(?::(?P<how>[-?])(?P<word>[^}]*))?\}")

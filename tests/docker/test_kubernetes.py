@@ -26,13 +26,16 @@ from metrics.families import BY_NAME
 from obsplatform import process_list
 from obsplatform.process_list import Process
 from tests import documents
-from tests.docker.stack import DOCKER, K8S, PLATFORM, instructions, manifests
+from tests.docker.stack import DOCKER, K8S, OPTIONAL, PLATFORM, instructions, manifests
 from tests.documents import DOCS
 from tests.test_docs import settings_read
 
 VERSIONS = ("1.30", "1.37")  # the oldest that we claim, and the newest that is known
 OPERATORS = {"ServiceMonitor", "PrometheusRule", "ScrapeConfig"}
 WORKLOADS = {"Deployment", "Job"}
+COMPONENTS = tuple(each.replace("_", "-") for each in OPTIONAL)
+"""A name there has no underscore."""
+PODS = (*PLATFORM, *COMPONENTS)
 SECRETS = {  # what docs/deployment.md has people make: names and keys
     "database-web": {"database_url"},
     "database-worker": {"database_url"},
@@ -76,6 +79,7 @@ def test_the_kustomizations_name_every_file_but_examples_and_values() -> None:
     for folder, left in (
         (K8S, {"ingress.yml"}),
         (K8S / "monitoring", {"prometheus-adapter.values.yml"}),
+        *((K8S / each, set()) for each in COMPONENTS),
     ):
         named = yaml.safe_load((folder / "kustomization.yml").read_text())["resources"]
         files = {file.name for file in folder.glob("*.yml")} - {"kustomization.yml"}
@@ -93,7 +97,8 @@ def test_names_are_given_once_a_kind() -> None:
 
 def test_its_processes_are_those_that_up_starts() -> None:
     web = process_list.web(host="0.0.0.0", port="8000", workers="1", threads="8")  # noqa: S104
-    expected = {one.name: (one.command, one.role) for one in (web, *process_list.WORKERS)}
+    processes = (web, *process_list.WORKERS, process_list.OTLP_GRPC)
+    expected = {one.name.replace("_", "-"): (one.command, one.role) for one in processes}
 
     found = {
         name: (tuple(one["args"]), environment(one)["OBS_DATABASE_ROLE"])
@@ -103,6 +108,17 @@ def test_its_processes_are_those_that_up_starts() -> None:
 
     assert found == expected
     assert tuple(found) != ()
+
+
+def test_what_not_everybody_wants_is_a_component_that_a_line_adds() -> None:
+    text = (K8S / "kustomization.yml").read_text()
+    (line,) = [each for each in text.splitlines() if "components:" in each]
+    added = yaml.safe_load(text.replace(line, line.removeprefix("# ")))["components"]
+
+    assert line.startswith("# ")
+    assert added == list(COMPONENTS)
+    for each in added:
+        assert yaml.safe_load((K8S / each / "kustomization.yml").read_text())["kind"] == "Component"
 
 
 def test_what_may_run_once_is_one_and_ends_before_the_next_begins() -> None:
@@ -126,7 +142,7 @@ def probes() -> Iterator[tuple[str, dict[str, Any]]]:
     for name in pods():
         for one in containers(name):
             for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
-                if kind in one:
+                if "httpGet" in one.get(kind, {}):
                     yield kind, one[kind]["httpGet"]
 
 
@@ -162,14 +178,14 @@ def mounted(template: dict[str, Any]) -> set[str]:
     return {each["secret"]["name"] for each in volume["projected"]["sources"]}
 
 
-@pytest.mark.parametrize("name", [*PLATFORM, "migrate"])
+@pytest.mark.parametrize("name", [*PODS, "migrate"])
 def test_each_holds_the_password_of_its_own_role_alone(name: str) -> None:
     role = environment(containers(name)[0])["OBS_DATABASE_ROLE"]
 
     assert mounted(pods()[name]) == {f"database-{role}", "shared"}
 
 
-@pytest.mark.parametrize("name", [*PLATFORM, "migrate"])
+@pytest.mark.parametrize("name", [*PODS, "migrate"])
 def test_every_secret_that_it_reads_is_one_that_people_are_told_to_make(name: str) -> None:
     given = of_kind("ConfigMap")["settings"]["data"]
     said = [*given.values(), *(v for one in containers(name) for v in environment(one).values())]
@@ -195,7 +211,7 @@ def test_no_object_holds_a_secret() -> None:
     assert "@" not in yaml.safe_dump(of_kind("ConfigMap")["settings"]["data"])
 
 
-@pytest.mark.parametrize("name", [*PLATFORM, "migrate"])
+@pytest.mark.parametrize("name", [*PODS, "migrate"])
 def test_each_pod_passes_the_strictest_profile(name: str) -> None:
     spec = pods()[name]["spec"]
     user = next(arguments for what, arguments in instructions() if what == "USER").split(":")[0]
