@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from metrics.agent_families import AGENT_EXECUTION_SECONDS, TASK_RECOVERY_SECONDS
+from metrics.columns import Columns
 from metrics.fold import FoldState, Increments, Names, Seen, fold
+from metrics.folding import EDGES
 from metrics.known import Known, Price
 from metrics.labels import AgentLabel
+from metrics.ledger_families import INGEST_LAG
 from metrics.looks import fold_records
+from metrics.plans import LAG, Observed, Plan
 from metrics.platform_families import REFUSED
 from metrics.shapes import SHAPES
 from metrics.states import GAUGES, MOST_OPEN
@@ -162,3 +168,22 @@ def test_plans_are_bounded_however_many_looks_come() -> None:
     for seed in range(8):
         by_plans(stream(seed, 2_000, bomb=True), FoldState(), names)
     assert 0 < len(names.plans) <= 5_000
+
+
+def test_rows_are_ordered_by_their_entry_and_nothing_behind_it_is_compared() -> None:
+    # Lags of all looks of a minute are one column. Of two rows of one entry the trace may stand in
+    # one alone, and text has no order beside None.
+    minute = datetime(2026, 10, 4, 10, tzinfo=UTC)
+    lag = Observed(LAG, 1, EDGES[INGEST_LAG.name], (INGEST_LAG.name, ("received_to_chained",)))
+    traced: tuple[object, ...] = (minute, "4bf92f3577b34da6a3ce929d0e0e4736")
+    groups = []
+    for said in (traced, (minute, None)):
+        plan = Plan()
+        plan.observed.append(lag)
+        groups.append((plan, [(7, timedelta(seconds=1), said)]))
+    columns = Columns(FoldState(), names=Names(), known=KNOWN)
+
+    columns.add_minute(minute, groups, is_late=False)
+
+    (row,) = columns.increments().totals.histograms.values()
+    assert sum(row[:-1]) == 2
