@@ -26,6 +26,14 @@ PIXELS = """canvas => {
     const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     return data.some((each) => each !== 0);
 }"""
+# Of each series of a line chart: its name, its values, and how large the dot of each is drawn.
+LINES = """() => [...document.querySelectorAll("[data-chart]")]
+    .filter((one) => one.drawn.config.type === "line")
+    .flatMap((one) => one.drawn.data.datasets.map((each, index) => [
+        each.label,
+        each.data,
+        one.drawn.getDatasetMeta(index).data.map((point) => point.options.radius),
+    ]))"""
 _SECONDS = 60
 
 
@@ -84,6 +92,25 @@ def test_each_chart_of_a_page_draws_and_none_is_wider_than_a_phone(page: Page, n
     empty = page.locator(".obs-chart-card .obs-chart-none").all_inner_texts()
     assert all("Nothing in this range" in text for text in empty)
     assert len(canvases) + len(empty) == page.locator(".obs-chart-card").count()
+
+
+def test_a_value_without_neighbours_is_a_dot(page: Page) -> None:
+    page.goto(page.url.split("/admin/")[0] + f"{AT}/agents/?last=24h")
+    lines = page.evaluate(LINES)
+
+    alone = [
+        (name, radius)
+        for name, values, radii in lines
+        for at, radius in enumerate(radii)
+        if values[at] is not None and not [one for one in neighbours(values, at) if one is not None]
+    ]
+    assert alone, "an installation that has just begun has values in one step"
+    assert all(radius > 0 for _, radius in alone), alone
+    assert any(0 in radii for _, _, radii in lines)
+
+
+def neighbours(values: list[float | None], at: int) -> list[float | None]:
+    return [values[each] for each in (at - 1, at + 1) if 0 <= each < len(values)]
 
 
 def test_the_table_behind_a_chart_says_what_the_server_says(page: Page) -> None:

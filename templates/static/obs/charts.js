@@ -155,6 +155,9 @@
         };
     }
 
+    // A value without neighbours has no line to lie on: without a dot nobody would see it.
+    const stands = (values, place) => [place - 1, place + 1].every((each) => (values[each] ?? null) === null);
+
     function datasets(data) {
         const colours = palette();
         if (data.kind === "bar") {
@@ -168,7 +171,7 @@
             borderDash: data.stacked ? [] : DASHES[index % DASHES.length],
             borderWidth: 2,
             fill: data.stacked ? (index ? "-1" : "origin") : false,
-            pointRadius: one.values.filter((each) => each !== null).length < 3 ? 3 : 0,
+            pointRadius: one.values.map((_, place) => (stands(one.values, place) ? 3 : 0)),
             pointHitRadius: 12,
             spanGaps: false,
             tension: 0,
