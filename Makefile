@@ -41,7 +41,7 @@ bench-large: $(VENV)/made ## the same with ten million entries (an hour)
 	@$(RUN) -m benchmarks.all --large
 
 soak: $(VENV)/made ## the fault tests with hundreds of kills (an hour)
-	@OBS_FAULT_ROUNDS=200 OBS_FAULT_SECONDS=120 $(RUN) -m pytest tests/faults tests/sdk --timeout=0
+	@OBS_LONG=1 OBS_FAULT_ROUNDS=200 OBS_FAULT_SECONDS=120 $(RUN) -m pytest tests/faults tests/sdk --timeout=0
 
 shots: $(VENV)/made ## photograph every page of the running installation into shots/
 	@$(RUN) -m tests.browser.shots
