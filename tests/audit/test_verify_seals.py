@@ -22,6 +22,7 @@ from audit.append import append_pending
 from audit.fill import fill_tiles
 from audit.held import Held, Holder, NoteFile, SignerState, SinkNotes
 from audit.ledger.checkpoint import Checkpoint, format_checkpoint
+from audit.ledger.merkle import check_inclusion, prove_inclusion, root_of
 from audit.ledger.note import (
     COSIGNATURE,
     add_signatures,
@@ -32,16 +33,21 @@ from audit.ledger.note import (
     parse_note,
     sign_note,
 )
-from audit.models import CheckpointNote, Ledger, Verification
+from audit.models import CheckpointNote, Entry, Ledger, Verification
 from audit.runs import verify_new
 from audit.seal import known_keys, seal
 from audit.signer import keys_path, make_key
 from audit.sinks import Published
 from audit.sinks.file import FileSink
+from audit.tree import tree_of
 from audit.verify import NO_CHECKPOINT, Progress, Report, verify, verify_stepwise
-from tests.audit.tampering import Connection, tampering
+from tests.audit.pruning import prune
+from tests.audit.retaining import seed
+from tests.audit.tampering import AsRole, Connection, tampering
+from tests.audit.test_pruned import let_go
 from tests.audit.test_tree import grow_to
 from tests.conftest import chain, make_event
+from tests.sizes import size as times
 
 
 @pytest.fixture
@@ -414,7 +420,7 @@ def test_verifying_while_the_ledger_grows_and_is_sealed_raises_no_false_alarm(
 
     def grow() -> None:
         try:
-            for _ in range(40):
+            for _ in range(times(15, 40)):
                 chain(sealed, [make_event() for _ in range(23)])
                 published = seal(sealed)
                 if published is not None:
@@ -503,14 +509,25 @@ def test_a_head_of_a_trillion_entries_ends_the_run_all_the_same(
 # --- A tile above tiles ---------------------------------------------------------------------------
 
 
+LARGE = 65_536 + 300
+
+
+@pytest.fixture
+def large(ledger: Ledger) -> Ledger:
+    """Return a ledger of more than a year ago with a full tile of the second level."""
+    seed(ledger, LARGE)
+    return ledger
+
+
 def test_tiles_of_the_second_level_are_checked_by_all_and_by_a_stretch_below_them(
-    ledger: Ledger, superuser: Connection
+    large: Ledger, superuser: Connection, as_role: AsRole
 ) -> None:
-    grow_to(ledger, 65_536 + 300)
-    assert verify(ledger).result == "intact"
+    leaf = Entry.objects.get(ledger=large, seq=9).hash
+    root = root_of(LARGE, tree_of(large.id, size=LARGE))
+    assert verify(large).result == "intact"
     place = "WHERE ledger_id = %s AND level = 1 AND index = 0"
 
-    (kept,) = superuser.execute(f"SELECT hashes, root FROM audit_tile {place}", (ledger.id,))
+    (kept,) = superuser.execute(f"SELECT hashes, root FROM audit_tile {place}", (large.id,))
     flipped = "hashes = set_byte(hashes, 32 * 9, 255 - get_byte(hashes, 32 * 9))"
     for statement, start, end, field in (
         (flipped, 0, None, "tile/1/000 hash 9"),
@@ -518,14 +535,31 @@ def test_tiles_of_the_second_level_are_checked_by_all_and_by_a_stretch_below_the
         ("root = sha256(root)", 0, None, "tile/1/000 root"),
         ("root = sha256(root)", 9 * 256, 11 * 256, "tile/1/000 root"),
     ):
-        change(superuser, f"UPDATE audit_tile SET {statement} {place}", ledger)
+        change(superuser, f"UPDATE audit_tile SET {statement} {place}", large)
 
-        report = verify(ledger, from_seq=start, to_seq=end)
+        report = verify(large, from_seq=start, to_seq=end)
 
         assert report.first is not None, (statement, start)
         assert report.first.field == field, (statement, start)
         with tampering(superuser):
             superuser.execute(
-                f"UPDATE audit_tile SET hashes = %s, root = %s {place}", (*kept, ledger.id)
+                f"UPDATE audit_tile SET hashes = %s, root = %s {place}", (*kept, large.id)
             )
-    assert verify(ledger).result == "intact"
+
+    # The tiles stay when what is below them goes, and prove as before.
+    make_key(large.name, origin=large.origin)
+    assert seal(large) is not None
+    append_pending(large.id)  # the entry that announces the key
+    assert seal(large) is not None
+    prune(as_role("owner"), large, to_seq=LARGE - LARGE % 256)
+    let_go(large, to_seq=LARGE - LARGE % 256)
+    assert verify(large).result == "intact"
+    tree = tree_of(large.id, size=LARGE)
+    assert root_of(LARGE, tree) == root
+    check_inclusion(
+        prove_inclusion(index=9, size=LARGE, hashes=tree),
+        size=LARGE,
+        root=root,
+        index=9,
+        leaf=bytes.fromhex(leaf),
+    )
