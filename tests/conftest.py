@@ -10,6 +10,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -72,7 +73,25 @@ def alone(django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch) -
 
     Name it before every other fixture: what they write would be in the shared one.
     """
-    with empty_database() as addresses, django_db_blocker.unblock():
+    with django_db_blocker.unblock(), _moved_to_an_empty_database(monkeypatch):
+        yield
+
+
+@pytest.fixture(scope="module")
+def alone_as_module(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Give the tests of a module a database of theirs, which they share.
+
+    Pages and metrics list every ledger there is: thousands, late in a session of all tests.
+    """
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as database:
+        with django_db_blocker.unblock():
+            database.enter_context(_moved_to_an_empty_database(patch))
+        yield
+
+
+@contextmanager
+def _moved_to_an_empty_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with empty_database() as addresses:
         for variable, address in addresses.items():
             monkeypatch.setenv(variable, address)
         name = urlsplit(addresses["DATABASE_URL"]).path[1:] if addresses else ""

@@ -50,6 +50,8 @@ from tests.audit.tampering import Connection, tampering
 from tests.audit.test_tree import grow_to
 from tests.conftest import entries, render_metrics_anew
 
+pytestmark = pytest.mark.usefixtures("alone_as_module")
+
 
 @dataclass
 class Shelf:

@@ -41,6 +41,8 @@ from tests.audit.test_admin import auditor, get, main_ledger
 from tests.audit.test_anchor import Shelf, gauge, sign_as
 from tests.audit.test_tree import grow_to
 
+pytestmark = pytest.mark.usefixtures("alone_as_module")
+
 __all__ = ["auditor", "main_ledger"]  # fixtures, found by their names here
 
 HOUR = 3600

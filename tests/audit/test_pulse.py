@@ -20,6 +20,8 @@ from audit.tasks import report_state
 from tests.audit.pruning import old_entries
 from tests.conftest import GOVERNANCE, chain, entries, make_event, post
 
+pytestmark = pytest.mark.usefixtures("alone_as_module")
+
 
 def told(ledger: Ledger) -> list[dict[str, Any]]:
     """Chain what waits and return the platform's reports, oldest first."""

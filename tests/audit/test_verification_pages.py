@@ -21,6 +21,8 @@ from tests.audit.test_admin import administrator, auditor, get, main_ledger
 from tests.audit.test_runs import damage, told
 from tests.conftest import chain, make_event
 
+pytestmark = pytest.mark.usefixtures("alone_as_module")
+
 __all__ = ["administrator", "auditor", "main_ledger"]  # fixtures, found by name here
 
 RUNS = "/admin/audit/verification/"
