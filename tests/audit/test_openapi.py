@@ -37,9 +37,12 @@ from tests.compliance.reporting import made as made_report
 from tests.compliance.results import a_result
 from tests.conftest import chain, make_event
 from tests.metrics.incident_making import opened
+from tests.sizes import size
 from tests.tracing.spans import agent_run, keep_lines, keep_trace, now_ns
 
-EXAMPLES = 40
+pytestmark = pytest.mark.usefixtures("alone_as_module")
+
+EXAMPLES = size(12, 40)
 BAD_EVENT = make_event(action="no.such")
 NEEDED = {"/api/v1/ledgers/{name}/consistency": {"from": 1, "to": 2}}
 CHECKS = [
