@@ -344,6 +344,12 @@ def retain(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Any:
     return run
 
 
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings: Any) -> None:
+    """What a password decides does not depend on how it is hashed, so it is hashed cheaply."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 def with_password() -> User:
     someone = person()
     someone.set_password("correct horse")
