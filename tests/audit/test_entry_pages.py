@@ -25,6 +25,9 @@ from tests.audit.tampering import tampering
 from tests.audit.test_admin import ENTRIES, get, link, main_ledger, make_client, seqs
 from tests.audit.test_query import FILTERS, chain_varied
 from tests.conftest import chain, make_event
+from tests.sizes import size
+
+pytestmark = pytest.mark.usefixtures("alone_as_module")
 
 __all__ = ["main_ledger"]  # fixtures
 
@@ -81,7 +84,7 @@ def test_page_api_and_stream_show_the_same_entries(
 
     @given(params=FILTERS)
     @hypothesis_settings(
-        max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        max_examples=size(15, 40), deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
     def same(params: dict[str, list[str]]) -> None:
         query = urlencode(params | {"ledger": [varied_ledger.name]}, doseq=True)

@@ -18,6 +18,8 @@ from tests.audit.holding import conflict
 from tests.audit.test_admin import administrator, auditor, get, main_ledger, verified
 from tests.conftest import chain, make_event, post
 
+pytestmark = pytest.mark.usefixtures("alone_as_module")
+
 __all__ = ["administrator", "auditor", "main_ledger"]  # fixtures, found by their names here
 
 LEDGERS = "/admin/audit/ledger/"

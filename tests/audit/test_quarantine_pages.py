@@ -16,6 +16,8 @@ from tests.audit.holding import conflict, hold
 from tests.audit.test_admin import administrator, auditor, get, main_ledger
 from tests.conftest import entries, make_event
 
+pytestmark = pytest.mark.usefixtures("alone_as_module")
+
 __all__ = ["administrator", "auditor", "main_ledger"]  # fixtures, found by their names here
 
 LIST = "/admin/audit/quarantine/"

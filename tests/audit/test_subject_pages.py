@@ -19,6 +19,8 @@ from tests.audit.erasing import BORN, CAROL, about, again, erased, looked
 from tests.audit.test_admin import get, make_client, seqs
 from tests.conftest import chain, entries, make_event
 
+pytestmark = pytest.mark.usefixtures("alone_as_module")
+
 LIST = "/admin/audit/erasure/"
 
 

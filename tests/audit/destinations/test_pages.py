@@ -30,6 +30,8 @@ from tests.audit.pruning import old_entries
 from tests.audit.test_admin import get, make_client
 from tests.conftest import chain, entries, make_event
 
+pytestmark = pytest.mark.usefixtures("alone_as_module")
+
 LIST = "/admin/audit/destination/"
 
 
