@@ -38,10 +38,12 @@ from audit.ledger.merkle import (
 )
 from audit.ledger.record import leaf_hash
 from tests.audit.ledger.trees import VECTORS, MemoryTree, numbered
+from tests.sizes import size as times
 
 SEED = 20261120
 LEAVES = numbered(300)
 TREE = MemoryTree(LEAVES)
+SMALL = times(17, 32)  # to here each bit is flipped; beyond it one of each hash
 ROOTS = [root_of(size, TREE) for size in range(len(LEAVES) + 1)]
 
 
@@ -177,8 +179,8 @@ def test_inclusion_is_proven_for_every_entry_of_every_size() -> None:
             )
 
 
-def test_inclusion_with_any_bit_flipped_is_refused_to_size_32() -> None:
-    for size in range(1, 33):
+def test_inclusion_with_any_bit_flipped_is_refused_to_a_small_size() -> None:
+    for size in range(1, SMALL + 1):
         for index in range(size):
             proof, leaf, root = inclusion(index, size), LEAVES[index], ROOTS[size]
             for wrong in each_bit_flipped(proof):
@@ -193,8 +195,9 @@ def test_inclusion_with_any_bit_flipped_is_refused_to_size_32() -> None:
 
 def test_inclusion_with_one_bit_of_a_hash_flipped_is_refused_to_size_300() -> None:
     chance = random.Random(SEED)
-    for size in range(33, len(LEAVES) + 1):
-        for index in range(size):
+    for size in range(SMALL + 1, len(LEAVES) + 1):
+        edges = {*range(3), *range(size - 3, size), *(1 << n for n in range(size.bit_length() - 1))}
+        for index in edges | set(chance.sample(range(size), times(min(size, 10), size))):
             proof, leaf, root = inclusion(index, size), LEAVES[index], ROOTS[size]
             for wrong in one_bit_flipped(proof, chance):
                 assert not is_included(wrong, index=index, size=size, leaf=leaf, root=root)
