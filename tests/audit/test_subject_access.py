@@ -36,6 +36,7 @@ from audit.subjects import read_subject
 from tests.audit.pruning import old_entries, prune
 from tests.audit.tampering import Connection, tampering
 from tests.conftest import chain, entries, make_event, post
+from tests.sizes import size
 
 AsRole: TypeAlias = Callable[[str], psycopg.Connection[Any]]
 
@@ -387,7 +388,7 @@ def test_it_can_be_written_to_a_pipe(ledger: Ledger) -> None:
 def test_memory_stays_flat_however_many_entries_there_are(ledger: Ledger) -> None:
     chain(ledger, [about(personal=None, details={"text": "x" * 5_000})])
     used = []
-    for times in (600, 2400):
+    for times in (600, size(1_200, 2_400)):
         tracemalloc.start()
         write_access(ledger, CAROL, _Pipe(), by="alice", seqs=[0] * times)  # type: ignore[arg-type]
         used.append(tracemalloc.get_traced_memory()[1])

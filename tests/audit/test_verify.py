@@ -23,6 +23,7 @@ from django.db import connections
 from audit.append import append_pending
 from audit.ledger.record import GENESIS, leaf_hash
 from audit.ledgers import open_ledger
+from audit.management.commands.verifychain import Command
 from audit.models import Entry, Inbox, Ledger
 from audit.receive import Sender
 from audit.verify import NO_CHECKPOINT, Progress, verify
@@ -552,7 +553,10 @@ def test_the_command_itself_exits_1_when_tampered_and_2_for_a_ledger_unknown(
     kept = Inbox.objects.filter(ledger=ledger).order_by("id").last()
     assert kept is not None
     assert json.loads(bytes(kept.events))["action"] == "audit.chain_broken"
-    assert _run("no-such-ledger") == (2, {})
+    # The way of manage.py, without a process of its own.
+    with pytest.raises(SystemExit) as ended:
+        Command().run_from_argv(["manage.py", "verifychain", "--ledger", "no-such-ledger"])
+    assert ended.value.code == 2
 
 
 def test_the_sentence_for_people_names_ledger_seq_and_field(
