@@ -19,6 +19,8 @@ from audit.project import catch_up_all, projections, rebuild
 from tests.audit.test_admin import auditor, get, link, main_ledger
 from tests.conftest import chain, make_event
 
+pytestmark = pytest.mark.usefixtures("alone_as_module")
+
 __all__ = ["auditor", "main_ledger"]  # fixtures, which pytest finds by their names here
 
 AGENTS = "/admin/audit/agent/"

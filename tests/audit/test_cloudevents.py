@@ -17,6 +17,7 @@ from audit.cloudevents import from_binary, from_structured, idempotency_id, name
 from audit.errors import EventRejected
 from audit.parse import ParsedEvent, parse_event
 from tests.audit.building import event_json
+from tests.sizes import size
 
 LEDGER = "acme.prod"
 EVENT = json.loads(event_json(id=None))
@@ -250,7 +251,7 @@ def test_a_bad_binary_cloudevent_is_refused(
     assert (caught.value.code, caught.value.path) == (code, path)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=size(100, 300), deadline=None)
 @given(data=st.data())
 def test_no_cloudevent_raises_anything_but_a_refusal(data: st.DataObject) -> None:
     anything: st.SearchStrategy[Any] = st.recursive(

@@ -20,6 +20,8 @@ from tests.audit.exporting import ask, finish, made, sealed, vkey
 from tests.audit.test_admin import administrator, auditor, get, main_ledger, make_client
 from tests.conftest import chain, entries, make_event
 
+pytestmark = pytest.mark.usefixtures("alone_as_module")
+
 __all__ = ["administrator", "auditor", "main_ledger"]  # fixtures, found by their names here
 
 LIST = "/admin/audit/export/"

@@ -19,6 +19,7 @@ from audit.models import Entry, Ledger
 from audit.query import EntryFilter, QueryTooSlow, Unreadable, page, read_limit, stream, time_limit
 from audit.receive import Sender
 from tests.conftest import EVENTS, chain, make_event
+from tests.sizes import size as times
 
 BACKFILL = Sender(
     via="api",
@@ -158,7 +159,9 @@ FILTERS = st.fixed_dictionaries(
 def test_a_filter_finds_what_reading_every_record_finds(ledger: Ledger) -> None:
     everything = chain_varied(ledger, 120)
 
-    @hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @hypothesis_settings(
+        max_examples=times(60, 150), deadline=None, suppress_health_check=list(HealthCheck)
+    )
     @given(params=FILTERS)
     def holds(params: dict[str, list[str]]) -> None:
         asked = EntryFilter.parse({"ledger": ledger.name, **params})
@@ -173,7 +176,7 @@ def test_a_filter_finds_what_reading_every_record_finds(ledger: Ledger) -> None:
     holds()
 
 
-@hypothesis_settings(max_examples=100, deadline=None)
+@hypothesis_settings(max_examples=times(40, 100), deadline=None)
 @given(params=FILTERS)
 def test_a_filter_survives_its_own_query_string(params: dict[str, list[str]]) -> None:
     asked = EntryFilter.parse(params)

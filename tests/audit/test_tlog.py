@@ -52,6 +52,7 @@ from tests.audit.test_admin import make_client
 from tests.audit.test_seal import keys
 from tests.audit.test_tree import grow_to, leaves_of
 from tests.conftest import make_event
+from tests.sizes import size as times
 
 __all__ = ["keys"]  # a fixture, found by its name here
 
@@ -154,7 +155,9 @@ def test_a_path_is_a_tile_of_this_tree_or_is_not_found(log: Ledger) -> None:
     client = Client()
 
     @hypothesis_settings(
-        max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=times(60, 150),
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
     @given(
         st.one_of(
