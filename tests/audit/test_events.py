@@ -25,6 +25,7 @@ from audit.errors import EventRejected
 from audit.events import event_json_schema
 from audit.parse import ParsedEvent, parse_event
 from tests.audit.building import blocks, event_json, fields_of, full_event, place, with_tail
+from tests.sizes import size
 
 WRONG: list[Any] = [None, True, 7, 7.5, "text", [], [[]], {}, {"a": {"b": []}}]
 BAD: list[dict[str, str]] = json.loads(
@@ -624,7 +625,7 @@ def test_lines_are_events_and_blank_ones_are_not() -> None:
     assert split_body(body, "Application/X-NDJSON") == [b'{"a":1}', b"not json", b'{"b":2}']
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=size(100, 300), deadline=None)
 @given(st.binary(max_size=60) | st.text('[]{}",:\\ a1', max_size=60).map(str.encode))
 def test_no_body_raises_anything_but_a_refusal(body: bytes) -> None:
     for content_type in ("application/json", "application/x-ndjson"):
@@ -648,14 +649,14 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=size(100, 300), deadline=None)
 @given(st.binary(max_size=80) | json_values.map(lambda value: json.dumps(value).encode()))
 def test_arbitrary_input_raises_nothing_but_a_refusal(raw: bytes) -> None:
     with pytest.raises(EventRejected):
         parse(raw)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=size(100, 600), deadline=None)
 @given(data=st.data())
 def test_a_changed_event_is_refused_or_written_as_the_reference_writes_it(
     data: st.DataObject,
@@ -682,7 +683,7 @@ def test_a_changed_event_is_refused_or_written_as_the_reference_writes_it(
     assert set(sent) == set(written)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=size(100, 400), deadline=None)
 @given(data=st.data())
 def test_a_member_written_twice_is_always_found(data: st.DataObject) -> None:
     numbers = st.sampled_from(

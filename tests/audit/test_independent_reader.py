@@ -33,11 +33,12 @@ from audit.proofs import list_checkpoints, verifier_keys
 from tests.audit.ledger.test_go_reader import pytestmark, reader, run
 from tests.audit.test_pruned import MINIMUM, old, owner, pruned
 from tests.conftest import make_event
+from tests.sizes import size as times
 
 # What it needs, the program, and a ledger after a purge: found by their names here.
 __all__ = ["old", "owner", "pruned", "pytestmark", "reader"]
 
-POSTED = 1_500
+POSTED = times(400, 1_500)
 STEPS = 3
 HEADERS = ("Authorization", "Accept-Encoding", "If-None-Match")
 
