@@ -43,6 +43,8 @@ from tests.compliance.scheduling import scheduled
 from tests.conftest import chain, entries, make_event, post
 from tests.tracing.spans import agent_run, keep_trace, now_ns
 
+pytestmark = pytest.mark.usefixtures("alone_as_module")
+
 ENTRIES = "/admin/audit/entry/"
 KEYS = "/admin/audit/agentkey/"
 WHO = ("anonymous", "nobody", "auditor", "administrator", "superuser")

@@ -25,6 +25,8 @@ from tests.audit.retaining import again, agreed, make_ready, proposed, seed
 from tests.audit.test_admin import administrator, auditor, get, main_ledger
 from tests.conftest import chain, entries, make_event
 
+pytestmark = pytest.mark.usefixtures("alone_as_module")
+
 __all__ = ["administrator", "auditor", "main_ledger"]  # fixtures, found by name here
 
 PURGES = "/admin/audit/purgeplan/"

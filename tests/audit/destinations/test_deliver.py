@@ -41,6 +41,8 @@ from tests.audit.tampering import tampering
 from tests.conftest import chain, entries, make_event, post
 from tests.installation import ROOT
 
+pytestmark = pytest.mark.usefixtures("alone_as_module")
+
 
 @pytest.fixture(autouse=True)
 def loopback(settings: Settings) -> None:
