@@ -15,12 +15,25 @@ from audit.database import rows
 from metrics.operations.window import Window
 from metrics.spans import LONG, QUARTER, Source
 
+# Quarters of three hours that are done are not told: nobody reads them.
 _DONE = """
 SELECT minutes, starts_at
 FROM metrics_spandone
-WHERE source = %s
-  AND starts_at >= %s
-  AND starts_at < %s
+WHERE source = %(source)s
+  AND starts_at >= %(start)s
+  AND starts_at < %(end)s
+  AND minutes <= %(longest)s
+  AND (
+    minutes = %(longest)s
+    OR date_bin(make_interval(mins => %(longest)s), starts_at, '1970-01-01 00:00:00+00') NOT IN (
+        SELECT starts_at
+        FROM metrics_spandone
+        WHERE source = %(source)s
+          AND minutes = %(longest)s
+          AND starts_at >= %(start)s
+          AND starts_at < %(end)s
+    )
+  )
 """
 
 
@@ -41,10 +54,14 @@ def pieces_of(source: Source, window: Window) -> list[Piece]:
     """Return the pieces of a range, in their order; together they are all of it."""
     done: dict[int, set[datetime]] = {LONG: set(), QUARTER: set()}
     if window.step % (QUARTER * 60) == 0:
-        for minutes, start in rows(_DONE, (source, window.start, window.end)):
+        asked = {
+            "source": source,
+            "start": window.start,
+            "end": window.end,
+            "longest": LONG if window.step % (LONG * 60) == 0 else QUARTER,
+        }
+        for minutes, start in rows(_DONE, asked):
             done[minutes].add(start)
-    if window.step % (LONG * 60):
-        done[LONG].clear()
     return cut(window.start, window.end, done)
 
 

@@ -6,7 +6,9 @@ since nobody knows how far beyond it lies.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 
 def quantile(q: float, counts: Sequence[float], edges: Sequence[float]) -> float | None:
@@ -14,14 +16,18 @@ def quantile(q: float, counts: Sequence[float], edges: Sequence[float]) -> float
 
     `counts` are not cumulative, infinity the last, one more than `edges`; the unit is the edges'.
     """
-    total = sum(counts)
+    return quantile_risen(q, list(accumulate(counts)), edges)
+
+
+def quantile_risen(q: float, risen: Sequence[float], edges: Sequence[float]) -> float | None:
+    """Return the same of cumulative counts, for who asks for several shares of them."""
+    total = risen[-1]
     if total <= 0:
         return None
-    rank, below = q * total, 0.0
-    for place, edge in enumerate(edges):
-        inside = counts[place]
-        if below + inside >= rank and inside > 0:
-            low = edges[place - 1] if place else 0.0
-            return low + (edge - low) * (rank - below) / inside
-        below += inside
-    return edges[-1]
+    rank = q * total
+    # The first bucket that holds something and reaches the rank.
+    place = bisect_left(risen, rank) if rank > 0 else bisect_right(risen, 0)
+    if place >= len(edges):
+        return edges[-1]
+    low, below = (edges[place - 1], risen[place - 1]) if place else (0.0, 0.0)
+    return low + (edges[place] - low) * (rank - below) / (risen[place] - below)

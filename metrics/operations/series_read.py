@@ -2,7 +2,8 @@
 
 Postgres adds up; no minute comes here. Where a span is added up already and a step holds it whole,
 it is read in the place of its minutes (pieces.py). A family is read once for all queries of a page,
-with the labels apart that one of them needs. From sums to what is shown: answer.py.
+with the labels apart that one of them needs; how it is asked: cells.py. From sums to what is shown:
+answer.py.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from typing import Final, TypeAlias
 
 from audit.database import rows
 from metrics.family import Family
+from metrics.operations.cells import Group, Histogram, Steps, read_counts, read_histograms
 from metrics.operations.chart import Query
 from metrics.operations.pieces import Pieces, pieces_of
 from metrics.operations.window import Window
-from metrics.spans import SOURCES, Source
+from metrics.spans import SOURCES
 
-Group: TypeAlias = tuple[str, ...]
-"""Values of the labels that are kept, in the family's order."""
-Steps: TypeAlias = list[float]
+Asked: TypeAlias = tuple[str, tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]
+"""A family's name, the labels that are told apart, and by label the values that count."""
 
 GAUGE_PATIENCE: Final = 2
 """Minutes that a gauge may be silent before a step has nothing of it."""
@@ -54,49 +55,18 @@ WHERE source = 'processes'
   AND starts_at >= %(first)s
   AND starts_at < %(last)s
 """
-_GROUPS = "unnest(%(labels)s::text[], %(groups)s::integer[]) AS g(labels, place)"
-_STEP = "SELECT g.place, floor(extract(epoch FROM m.{0} - %(start)s) / %(step)s)::integer"
-_SOURCES: Final[Mapping[Source, str]] = {
-    "entries": f"""
-FROM {_GROUPS}
-JOIN metrics_minute AS m USING (labels)
-WHERE m.family = %(family)s
-  AND m.ledger_id = ANY(%(ledgers)s)
-  AND m.minute >= %(first)s
-  AND m.minute < %(last)s
-GROUP BY 1, 2
-""",
-    "processes": f"""
-FROM {_GROUPS}
-JOIN metrics_processminute AS m USING (labels)
-WHERE m.family = %(family)s
-  AND m.minute >= %(first)s
-  AND m.minute < %(last)s
-GROUP BY 1, 2
-""",
-}
-_FROM_SPANS = f"""
-FROM {_GROUPS}
-JOIN metrics_span AS m USING (labels)
-WHERE m.source = %(source)s
-  AND m.family = %(family)s
-  AND m.minutes = %(minutes)s
-  AND m.ledger_id = ANY(%(ledgers)s)
-  AND m.starts_at >= %(first)s
-  AND m.starts_at < %(last)s
-GROUP BY 1, 2
-"""
 # A minute at a time, each in its own day: asked for all at once, every day is searched for every
 # minute.
 _GAUGES = """
-SELECT found.labels, wanted.minute, found.value
-FROM unnest(%(minutes)s::timestamptz[]) AS wanted(minute)
+SELECT wanted.number, found.families, found.labels, found.levels
+FROM unnest(%(minutes)s::timestamptz[]) WITH ORDINALITY AS wanted(minute, number)
 CROSS JOIN LATERAL (
-    SELECT labels, value
+    SELECT array_agg(family) AS families, array_agg(labels) AS labels, array_agg(value) AS levels
     FROM metrics_gaugeminute
-    WHERE family = %(family)s
+    WHERE family = ANY(%(families)s)
       AND minute = wanted.minute
 ) AS found
+ORDER BY 1
 """
 
 
@@ -111,15 +81,6 @@ class Scope:
 
 
 @dataclass(kw_only=True, slots=True)
-class Histogram:
-    """Observations of each step, in the whole numbers that rows keep."""
-
-    buckets: list[Steps]
-    """A list a bucket, infinity the last."""
-    total: Steps
-
-
-@dataclass(kw_only=True, slots=True)
 class Sums:
     """What was read, by family and group."""
 
@@ -128,6 +89,14 @@ class Sums:
     counts: dict[str, dict[Group, Steps]] = field(default_factory=dict)
     histograms: dict[str, dict[Group, Histogram]] = field(default_factory=dict)
     gauges: dict[str, dict[Group, list[float | None]]] = field(default_factory=dict)
+    counted: dict[Asked, Mapping[Group, Steps]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    """What answers have added up of counts: several queries of a page ask the same."""
+    observed: dict[Asked, Mapping[Group, Histogram]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    """The same of histograms."""
 
 
 def read(queries: Iterable[Query], window: Window, scope: Scope) -> Sums:
@@ -138,19 +107,23 @@ def read(queries: Iterable[Query], window: Window, scope: Scope) -> Sums:
     """
     kept = _kept(queries)
     pieces = {source: pieces_of(source, window) for source in SOURCES}
-    sums = Sums(labels={family.name: labels for family, labels in kept.items()})
-    counted = {family: labels for family, labels in kept.items() if family.kind != "gauge"}
-    names = _names(list(counted), scope, pieces)
-    for family, labels in counted.items():
-        groups = _groups(family, labels, names.get(family.name, ()), scope)
-        if family.kind == "counter":
-            sums.counts[family.name] = _counts(family, groups, window, scope, pieces)
-        else:
-            sums.histograms[family.name] = _histograms(family, groups, window, scope, pieces)
-    for family, labels in kept.items():
-        if family.kind == "gauge":
-            sums.gauges[family.name] = _gauges(family, labels, window, scope)
-    return sums
+    counted = [family for family in kept if family.kind != "gauge"]
+    names = _names(counted, scope, pieces)
+    groups = {
+        kind: {
+            family: _groups(family, kept[family], names.get(family.name, ()), scope)
+            for family in counted
+            if family.kind == kind
+        }
+        for kind in ("counter", "histogram")
+    }
+    ledgers = list(scope.ledgers)
+    return Sums(
+        labels={family.name: labels for family, labels in kept.items()},
+        counts=read_counts(groups["counter"], window, ledgers, pieces),
+        histograms=read_histograms(groups["histogram"], window, ledgers, pieces),
+        gauges=_gauges([each for each in kept if each.kind == "gauge"], window, scope),
+    )
 
 
 def _kept(queries: Iterable[Query]) -> dict[Family, tuple[str, ...]]:
@@ -218,111 +191,30 @@ def _groups(
     }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Asked:
-    """The groups of a family, numbered for the database, and what to ask it."""
-
-    numbers: list[Group]
-    statements: list[tuple[str, Mapping[str, object]]]
-    """From its FROM on, with `{0}` for the columns before."""
-
-
-def _asked(
-    family: Family, groups: Mapping[str, Group], window: Window, scope: Scope, pieces: Pieces
-) -> _Asked:
-    numbers = sorted(set(groups.values()))
-    place = {group: number for number, group in enumerate(numbers)}
-    common = {
-        "labels": list(groups),
-        "groups": [place[group] for group in groups.values()],
-        "family": family.name,
-        "start": window.start,
-        "step": window.step,
-    }
-    statements: list[tuple[str, Mapping[str, object]]] = []
-    for source in _sources(family, scope) if groups else ():
-        ledgers = list(scope.ledgers) if source == "entries" else [0]
-        for piece in pieces[source]:
-            is_whole = piece.minutes == 1
-            statements.append(
-                (
-                    _STEP.format("minute" if is_whole else "starts_at")
-                    + "{0}"
-                    + (_SOURCES[source] if is_whole else _FROM_SPANS),
-                    {
-                        **common,
-                        "ledgers": ledgers,
-                        "source": source,
-                        "minutes": piece.minutes,
-                        "first": piece.first,
-                        "last": piece.last,
-                    },
-                )
-            )
-    return _Asked(numbers=numbers, statements=statements)
-
-
-def _sources(family: Family, scope: Scope) -> list[Source]:
-    found: list[Source] = []
-    if "entries" in family.sources and scope.ledgers:
-        found.append("entries")
-    if {"process", "http"} & set(family.sources):
-        found.append("processes")
-    return found
-
-
-def _counts(
-    family: Family, groups: Mapping[str, Group], window: Window, scope: Scope, pieces: Pieces
-) -> dict[Group, Steps]:
-    asked = _asked(family, groups, window, scope, pieces)
-    found = {group: [0.0] * window.places for group in asked.numbers}
-    for statement, parameters in asked.statements:
-        for number, place, n in rows(statement.format(", sum(m.n)::float8"), parameters):
-            found[asked.numbers[number]][place] += n
-    return found
-
-
-def _histograms(
-    family: Family, groups: Mapping[str, Group], window: Window, scope: Scope, pieces: Pieces
-) -> dict[Group, Histogram]:
-    asked = _asked(family, groups, window, scope, pieces)
-    places = len(family.edges) + 1
-    found = {
-        group: Histogram(
-            buckets=[[0.0] * window.places for _ in range(places)], total=[0.0] * window.places
-        )
-        for group in asked.numbers
-    }
-    # A column a bucket: to unnest the arrays would make eleven rows of each.
-    columns = ", ".join(f"sum(m.buckets[{number}])::float8" for number in range(1, places + 1))
-    for statement, parameters in asked.statements:
-        asking = statement.format(f", sum(m.total)::float8, {columns}")
-        for number, place, total, *buckets in rows(asking, parameters):
-            one = found[asked.numbers[number]]
-            one.total[place] += total
-            for into, added in zip(one.buckets, buckets, strict=True):
-                into[place] += added or 0.0  # a row of before an edge came is shorter
-    return found
-
-
 def _gauges(
-    family: Family, kept: tuple[str, ...], window: Window, scope: Scope
-) -> dict[Group, list[float | None]]:
+    families: Sequence[Family], window: Window, scope: Scope
+) -> dict[str, dict[Group, list[float | None]]]:
     """Return the last value that each series had in each step, as series: nothing is added up."""
-    minutes = _last_minutes(window)
-    newest: dict[tuple[str, int], tuple[datetime, float]] = {}
-    said = rows(_GAUGES, {"family": family.name, "minutes": list(minutes)})
-    for labels, minute, value in said:
-        key = labels, minutes[minute]
-        if key not in newest or newest[key][0] < minute:
-            newest[key] = minute, value
-    names = [tuple(labels.split(" ")) if labels else () for labels, _ in newest]
-    groups = _groups(family, family.labels, names, scope)
-    found: dict[Group, list[float | None]] = {}
-    for (labels, place), (_, value) in newest.items():
-        if labels in groups:
-            values = found.setdefault(groups[labels], [None] * window.places)
-            values[place] = value
+    if not families:
+        return {}
+    minutes = sorted(_last_minutes(window).items())
+    asked = {"families": [each.name for each in families], "minutes": [each for each, _ in minutes]}
+    said: dict[tuple[str, str], list[float | None]] = {}
+    for number, names, labels, levels in rows(_GAUGES, asked):
+        _, place = minutes[number - 1]
+        for name, values, level in zip(names or (), labels or (), levels or (), strict=True):
+            # The later minute of a step comes later and is the last word.
+            if (name, values) not in said:
+                said[name, values] = [None] * window.places
+            said[name, values][place] = level
+    found: dict[str, dict[Group, list[float | None]]] = {}
+    for family in families:
+        named = {labels: values for (name, labels), values in said.items() if name == family.name}
+        series = [tuple(labels.split(" ")) if labels else () for labels in named]
+        groups = _groups(family, family.labels, series, scope)
+        found[family.name] = {
+            groups[labels]: values for labels, values in named.items() if labels in groups
+        }
     return found
 
 

@@ -14,10 +14,11 @@ from metrics import platform_families as p
 from metrics.operations import answer as answers
 from metrics.operations.advice import LEAST, QUERIES, advise
 from metrics.operations.burn import burn_chart
+from metrics.operations.cells import Histogram
 from metrics.operations.chart import WELL, count, gauge, gauge_share, per, quantile_of, rate, share
 from metrics.operations.pieces import cut
 from metrics.operations.quantile import quantile
-from metrics.operations.series_read import Histogram, Sums
+from metrics.operations.series_read import Sums
 from metrics.operations.units import said
 from metrics.operations.window import (
     LADDER,

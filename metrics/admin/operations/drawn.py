@@ -162,7 +162,7 @@ def draw(chart: Chart, sums: Sums, asked: Asked, ways: Ways, *, most: int | None
         one
         for query in chart.queries
         for one in answer(query, sums, asked.window)
-        if any(value is not None for value in one.values)
+        if one.whole is not None
     ]
     if most is None:
         most = MOST_BARS if chart.kind == "bar" else MOST_LINES
