@@ -40,8 +40,8 @@ bench: $(VENV)/made ## run the benchmarks (15 min); figures go to benchmarks/REA
 bench-large: $(VENV)/made ## the same with ten million entries (an hour)
 	@$(RUN) -m benchmarks.all --large
 
-soak: $(VENV)/made ## the fault tests with hundreds of kills (an hour)
-	@OBS_LONG=1 OBS_FAULT_ROUNDS=200 OBS_FAULT_SECONDS=120 $(RUN) -m pytest tests/faults tests/sdk --timeout=0
+soak: $(VENV)/made ## the fault tests with hundreds of kills, and long forms of others (hours)
+	@OBS_LONG=1 OBS_FAULT_ROUNDS=200 OBS_FAULT_SECONDS=120 $(RUN) -m pytest tests/faults tests/sdk $$(grep -rl "tests.sizes" tests --include="test_*.py" | grep -v "tests/sdk\|tests/faults") --timeout=0
 
 shots: $(VENV)/made ## photograph every page of the running installation into shots/
 	@$(RUN) -m tests.browser.shots
