@@ -111,6 +111,10 @@ class Catalogue:
     default_guards: tuple[str, ...]
     digest: str
     """SHA-256 over the names and bytes of its files, 64 hex: one changed byte changes it."""
+    made: dict[tuple[str, str, str], tuple[Framework | None, Control | None, Lens]] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )
+    """Lenses made of it where people have set nothing; lenses.py keeps them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -54,7 +54,30 @@ def lens_of(
 
     Without a control, as its framework uses it for guards and gates; without a framework, as it
     stands. Raises KeyError for no check of this name, DefinitionError for settings that fit none.
+    Where nothing is set it is made once, since every evaluation asks for a thousand of them.
     """
+    if settings.lists or settings.params:
+        return _made(catalogue, check_id, framework, control, settings)
+    use = (
+        check_id,
+        "" if framework is None else framework.id,
+        "" if control is None else control.id,
+    )
+    known = catalogue.made.get(use)
+    # By identity: a framework that is tried out may bear the name of one that is in force.
+    if known is None or known[0] is not framework or known[1] is not control:
+        lens = _made(catalogue, check_id, framework, control, settings)
+        known = catalogue.made[use] = (framework, control, lens)
+    return known[2]
+
+
+def _made(
+    catalogue: Catalogue,
+    check_id: str,
+    framework: Framework | None,
+    control: Control | None,
+    settings: Settings,
+) -> Lens:
     check = catalogue.checks[check_id]
     params = params_of(check, framework=framework, control=control, settings=settings)
     definition = {key: part for key, part in check.definition.items() if key not in DESCRIPTIVE}
@@ -161,6 +184,8 @@ def all_lenses(catalogue: Catalogue, settings: Settings = NOTHING_SET) -> dict[s
     """
     lenses: dict[str, Lens] = {}
     for lens in _all(catalogue, settings):
+        if lens.id in lenses:
+            continue
         lenses[lens.id] = lens
         exposure = exposure_lens(lens)
         if exposure is not None:

@@ -86,6 +86,30 @@ def test_uses_that_differ_in_nothing_share_a_lens(catalogue: Catalogue) -> None:
     assert len(names) == 1
 
 
+def test_a_lens_is_made_anew_for_another_framework_of_the_same_name(
+    catalogue: Catalogue,
+) -> None:
+    gdpr = catalogue.frameworks["gdpr"]
+    access = control(gdpr, "Art.15")
+    tried = replace(gdpr, params={**gdpr.params, "LOG-06": {"min_days": 9}})
+    other = replace(access, check_params={"DSR-01": {"types": ["erasure"]}})
+
+    def days(framework: Framework) -> int:
+        found = lens_of(catalogue, "LOG-06", framework=framework)
+        return int(found.definition["params"]["min_days"])
+
+    def types(of: Control) -> list[str]:
+        found = lens_of(catalogue, "DSR-01", framework=gdpr, control=of)
+        return list(found.definition["params"]["types"])
+
+    assert [days(each) for each in (gdpr, tried, gdpr)] == [365, 9, 365]
+    assert [types(each) for each in (access, other, access)] == [
+        ["access"],
+        ["erasure"],
+        ["access"],
+    ]
+
+
 def test_words_about_a_check_do_not_change_its_lens(catalogue: Catalogue) -> None:
     check = catalogue.checks["TOOL-01"]
     said = replace(check, title="x", definition={**check.definition, "title": "x", "cannot": "y"})
