@@ -12,7 +12,8 @@ Never evaluates anything: items come from report_build.py, the rest from the con
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, BinaryIO, Final, Literal
 
 from compliance.gather import BOM, quoted_line
@@ -44,6 +45,8 @@ class ItemRow:
 
 
 ITEM_COLUMNS: Final = tuple(each.name for each in fields(ItemRow))
+# dataclasses.astuple copies all that is below it, and costs ten times as much.
+_cells_of: Final = attrgetter(*ITEM_COLUMNS)
 CONTROL_COLUMNS: Final = (
     "report_id", "framework", "control", "title", "area", "mode", "weight", "specification",
     "state", "score", "owner", "leg", "leg_severity", "leg_state", "n", "f", "waived", "pending",
@@ -73,7 +76,7 @@ def population_csv(content: ReportContent) -> bytes:
 
 
 def _item_cells(row: ItemRow) -> list[str]:
-    return ["" if value == -1 else str(value) for value in astuple(row)]
+    return ["" if value == -1 else str(value) for value in _cells_of(row)]
 
 
 def _control_rows(content: ReportContent) -> Iterator[list[str]]:
