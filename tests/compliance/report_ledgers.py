@@ -25,6 +25,7 @@ from compliance.report_build import Built, build_from_bundle, build_report
 from obsplatform.fleet.deliver import deliveries
 from obsplatform.fleet.history import history
 from tests.conftest import EVENTS, GOVERNANCE, make_event, post
+from tests.sizes import size
 
 SESSIONS = "airline_agent_sessions.ndjson.gz"
 POST_SIZE = 500
@@ -86,7 +87,7 @@ def settled(ledger: Ledger) -> Ledger:
 def a_fleet(ledger: Ledger) -> Ledger:
     """Load the demo fleet's last thirty days as history: all its stories, less ordinary work."""
     now = datetime.now(UTC) - timedelta(minutes=5)
-    posts = deliveries(history(now=now, events=6_000))
+    posts = deliveries(history(now=now, events=size(2_500, 6_000)))
     return loaded(
         ledger,
         (
