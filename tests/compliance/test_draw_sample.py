@@ -13,11 +13,15 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
+from django.test import override_settings
+from pytest_django.plugin import DjangoDbBlocker
 
 from audit.append import append_pending
 from audit.exportfile import path_of
+from audit.ledgers import open_ledger
 from audit.models import Entry, Ledger
 from audit.project import catch_up_all
 from audit.prune import work_through_plans
@@ -54,6 +58,17 @@ def period(ledger: Ledger, settings: Any, tmp_path: Path) -> Snapshot:
     settings.EXPORT_DIR = str(tmp_path / "exports")
     settings.SIGNING_DIR = str(tmp_path / "signing")
     return sealed_period(ledger)
+
+
+@pytest.fixture(scope="module")
+def kept(django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    """Return a drawn sample for the tests that are refused to change it, which share it."""
+    with (
+        django_db_blocker.unblock(),
+        override_settings(SIGNING_DIR=str(tmp_path_factory.mktemp("signing"))),
+    ):
+        open_ledger(django_settings.LEDGER)
+        return drawn(sealed_period(open_ledger(f"t.{uuid.uuid4().hex[:16]}")))
 
 
 def items(sample: Sample) -> list[SampleItem]:
@@ -474,47 +489,44 @@ def test_reports_of_another_snapshot_hold_nothing_of_it(period: Snapshot) -> Non
 # --- What Postgres refuses ------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("database")
 @pytest.mark.parametrize(
     "change",
     ["seq = 0", "item = '0'", "stratum = 'x'", "entry_hash = repeat('0', 64)", "position = 99",
      "entry_id = gen_random_uuid()"],
 )  # fmt: skip
-def test_a_drawn_item_cannot_be_changed(period: Snapshot, change: str) -> None:
-    sample = drawn(period)
-
+def test_a_drawn_item_cannot_be_changed(kept: Sample, change: str) -> None:
     with pytest.raises(DatabaseError, match="stays as it was drawn"), transaction.atomic():
         _run(
             f"UPDATE compliance_sampleitem SET {change} WHERE sample_id = %s AND position = 1",
-            sample.id,
+            kept.id,
         )
 
 
+@pytest.mark.usefixtures("database")
 @pytest.mark.parametrize(
     "change",
     ["number = '1'", "seed = repeat('0', 64)", "population = 1", "rule = ''", "control = 'x'",
      "snapshot_id = gen_random_uuid()", "state = 'queued'", "event_id = gen_random_uuid()"],
 )  # fmt: skip
-def test_a_drawn_sample_cannot_be_changed(period: Snapshot, change: str) -> None:
-    sample = drawn(period)
-
+def test_a_drawn_sample_cannot_be_changed(kept: Sample, change: str) -> None:
     with pytest.raises(DatabaseError, match="stays as it was drawn"), transaction.atomic():
-        _run(f"UPDATE compliance_sample SET {change} WHERE id = %s", sample.id)
+        _run(f"UPDATE compliance_sample SET {change} WHERE id = %s", kept.id)
 
 
-def test_nothing_is_added_to_a_sample_or_taken_from_it(period: Snapshot) -> None:
-    sample = drawn(period)
-
+@pytest.mark.usefixtures("database")
+def test_nothing_is_added_to_a_sample_or_taken_from_it(kept: Sample) -> None:
     with pytest.raises(DatabaseError, match="none is added afterwards"), transaction.atomic():
         _run(
             "INSERT INTO compliance_sampleitem SELECT ledger_id, sample_id, 999, seq, item, "
             "stratum, entry_id, entry_hash, occurred_at FROM compliance_sampleitem "
             "WHERE sample_id = %s AND position = 1",
-            sample.id,
+            kept.id,
         )
     with pytest.raises(DatabaseError, match="never deleted"), transaction.atomic():
-        _run("DELETE FROM compliance_sampleitem WHERE sample_id = %s", sample.id)
+        _run("DELETE FROM compliance_sampleitem WHERE sample_id = %s", kept.id)
     with pytest.raises(DatabaseError, match="never deleted"), transaction.atomic():
-        _run("DELETE FROM compliance_sample WHERE id = %s", sample.id)
+        _run("DELETE FROM compliance_sample WHERE id = %s", kept.id)
 
 
 @pytest.mark.parametrize(
