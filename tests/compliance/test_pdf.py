@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,18 @@ def pages(pdf: bytes) -> int:
     return len(re.findall(rb"/Type\s*/Page\b", pdf))
 
 
+@cache
+def a_report(family: Family = "soc2") -> bytes:
+    """Return the PDF of a small report; the tests that only read it share it."""
+    return render_pdf(small_content(family))
+
+
+@cache
+def said_in(family: Family = "soc2") -> str:
+    """Return all text of that report, which takes longer to read than to set."""
+    return pdf_text(a_report(family))
+
+
 def squeezed(text: str) -> str:
     """Return text without blanks: lines break where the page wants it."""
     return "".join(text.replace(BREAK, "").split())
@@ -107,7 +120,7 @@ def tool(name: str) -> str:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_report_is_archivable_and_accessible(family: Family) -> None:
-    pdf = render_pdf(small_content(family))
+    pdf = a_report(family)
 
     assert b"<pdfaid:part>2</pdfaid:part><pdfaid:conformance>A</pdfaid:conformance>" in pdf
     assert b"<pdfuaid:part>1</pdfuaid:part>" in pdf
@@ -117,7 +130,7 @@ def test_a_report_is_archivable_and_accessible(family: Family) -> None:
 def test_the_time_of_making_is_the_time_of_issue() -> None:
     content = small_content()
 
-    pdf = render_pdf(content)
+    pdf = a_report()
 
     moment = content.cover.issued_at[:19].encode()
     assert b"<xmp:CreateDate>" + moment + b"+00:00</xmp:CreateDate>" in pdf
@@ -141,7 +154,7 @@ def test_the_same_content_gives_the_same_bytes_anywhere(renderer: str) -> None:
 
 def test_its_structure_names_heads_tables_and_alternative_texts(tmp_path: Path) -> None:
     path = tmp_path / "report.pdf"
-    path.write_bytes(render_pdf(small_content("gdpr")))
+    path.write_bytes(a_report("gdpr"))
 
     told = subprocess.run(
         [tool("pdfinfo"), "-struct", str(path)], capture_output=True, check=True, text=True
@@ -154,7 +167,7 @@ def test_its_structure_names_heads_tables_and_alternative_texts(tmp_path: Path) 
 
 def test_its_file_has_no_fault(tmp_path: Path) -> None:
     path = tmp_path / "report.pdf"
-    path.write_bytes(render_pdf(small_content()))
+    path.write_bytes(a_report())
 
     done = subprocess.run([tool("qpdf"), "--check", str(path)], capture_output=True, text=True)
 
@@ -168,7 +181,7 @@ def test_its_file_has_no_fault(tmp_path: Path) -> None:
 def test_the_contents_and_the_pages_name_each_section(family: Family) -> None:
     content = small_content(family)
 
-    said = pdf_text(render_pdf(content))
+    said = said_in(family)
 
     for section in document_of(content).sections:
         assert squeezed(said).count(squeezed(section.title)) >= 2
@@ -177,7 +190,7 @@ def test_the_contents_and_the_pages_name_each_section(family: Family) -> None:
 def test_cover_has_the_figures_and_what_it_is_not() -> None:
     document = document_of(small_content())
 
-    said = squeezed(pdf_text(set_pdf(document)))
+    said = squeezed(said_in())
 
     assert squeezed(document.disclaimer) in said
     for figure in document.figures:
@@ -185,9 +198,9 @@ def test_cover_has_the_figures_and_what_it_is_not() -> None:
 
 
 def test_each_page_after_the_cover_has_its_number() -> None:
-    pdf = render_pdf(small_content())
+    pdf = a_report()
 
-    said = squeezed(pdf_text(pdf))
+    said = squeezed(said_in())
 
     for page in range(2, pages(pdf) + 1):
         assert f"Page{page}of{pages(pdf)}" in said
