@@ -50,6 +50,7 @@ NAMES = (
     "ledger", "snapshot", "agent", "environment", "from", "to", "state", "area", "control", "show",
     "after", "before", "item", "older", "framework", "form", "colour",
 )  # fmt: skip
+NOT_READ = r"<strong>(\w+)</strong>: is no filter of this (?:page|list)"
 PERIODS: tuple[str, ...] = (
     "from=2026-10-02&to=2026-10-01",
     "from=2026-10-01&to=2026-10-01",
@@ -91,9 +92,14 @@ def asked(place: str, query: str, ledger: Ledger) -> str:
 def test_whatever_is_typed_is_shown_refused_in_words_or_not_found(
     auditor: Client, watched: Ledger, place: str
 ) -> None:
-    one_at_a_time = (f"{name}=%00" for name in NAMES)
-    all_at_once = ("&".join(f"{name}={word}" for name in NAMES) for word in WORDS)
-    for query in (*one_at_a_time, *all_at_once, *PERIODS):
+    every, *others = ("&".join(f"{name}={word}" for name in NAMES) for word in WORDS)
+    answer = auditor.get(asked(place, every, watched))
+    assert answer.status_code in {200, 302, 400, 404}
+    # What a page does not read it refuses by its name, whatever is typed: seen once, it is enough.
+    unread = set(re.findall(NOT_READ, answer.content.decode()))
+    one_at_a_time = (f"{name}=%00" for name in NAMES if name not in unread)
+    periods = () if unread >= {"from", "to"} else PERIODS
+    for query in (*one_at_a_time, *others, *periods):
         answer = auditor.get(asked(place, query, watched))
 
         assert answer.status_code in {200, 302, 400, 404}, query[:80]
