@@ -157,7 +157,7 @@ def test_a_rebuild_gives_the_same_rows(ledger: Ledger) -> None:
     before = everything(ledger)
     assert all(before[name] for name in ("metrics_total", "metrics_minute", "metrics_state"))
 
-    call_command("rebuild", "metrics", verbosity=0)
+    call_command("rebuild", "metrics", "--ledger", ledger.name, verbosity=0)
 
     assert everything(ledger) == before
     assert cursor_of(ledger.id, Rollups()) == 250
