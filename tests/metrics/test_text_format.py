@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import exposition
 from prometheus_client.core import (
@@ -23,6 +23,7 @@ from prometheus_client.samples import Exemplar as LibraryExemplar
 from prometheus_client.utils import floatToGoString
 
 from metrics.text_format import EOF, Distribution, Exemplar, Exposed, number_text, render
+from tests.sizes import size
 
 LABELS = ("agent", "environment", "ledger", "operation", "status", "Zone", "_le")
 VALUES = ("alice", "", "a b", 'say "hi"', "back\\slash", "two\nlines", "Grüße", "_other", "{}=,")
@@ -107,6 +108,8 @@ def distributions(chance: random.Random, name: str, text: str) -> tuple[Exposed,
     return Exposed(name=name, kind="histogram", help=text, distributions=ours), theirs
 
 
+# Each has some twenty rows, so that every kind of number and of text comes many times.
+@settings(max_examples=size(30, 300))
 @given(st.randoms(use_true_random=False))
 def test_random_families_are_written_as_the_library_writes_them(chance: random.Random) -> None:
     pairs = []
