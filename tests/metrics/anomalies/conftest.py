@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from django.conf import settings
+from django.db import transaction
+from pytest_django.plugin import DjangoDbBlocker
 
 from audit.database import raw_connection, rows
+from audit.ledgers import open_ledger
 from audit.models import Ledger
 from metrics.anomalies import finding
+from metrics.models import Anomaly
+from metrics.remedies import looking
 
 NOW = datetime(2026, 11, 20, 12, 3, tzinfo=UTC)
 """A Friday noon."""
+START = NOW - timedelta(days=28)
+BURST = NOW.replace(hour=10, minute=0, second=0)
+RUNS = "obs_agent_executions_total"
 
 _MINUTES = """
 INSERT INTO metrics_minute (ledger_id, family, labels, minute, n)
@@ -88,7 +99,8 @@ TABLES = (
 )  # fmt: skip
 
 
-def _empty() -> None:
+def empty() -> None:
+    """Take away all minute history, and what was found in it."""
     for table in TABLES:
         raw_connection().execute(f"DELETE FROM {table}")
 
@@ -96,6 +108,31 @@ def _empty() -> None:
 @pytest.fixture
 def past(ledger: Ledger) -> Iterator[History]:
     """Return the writer of minute history, of which there is none yet."""
-    _empty()
+    empty()
     yield History(ledger)
-    _empty()
+    empty()
+
+
+def failing(past: History, number: int) -> None:
+    """Let alice's runs fail from BURST on."""
+    past.count(RUNS, "alice success prod", lambda at: 30, start=START)
+    past.count(RUNS, "alice error prod", lambda at: number if at >= BURST else 0, start=START)
+
+
+@pytest.fixture(scope="module")
+def found(django_db_blocker: DjangoDbBlocker) -> dict[str, Any]:
+    """Return the columns of the row that is found of alice's failing runs: looked for once."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        open_ledger(settings.LEDGER)
+        empty()
+        failing(History(open_ledger(f"t.{uuid.uuid4().hex[:16]}")), 60)
+        looking.look(NOW)
+        row = Anomaly.objects.get(measure="agent_failures")
+        transaction.set_rollback(True)
+    return {name: value for name, value in vars(row).items() if name not in ("_state", "id")}
+
+
+@pytest.fixture
+def row(past: History, found: dict[str, Any]) -> Anomaly:
+    """Return that row again, without its history: for what is decided of it."""
+    return Anomaly.objects.create(**found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from datetime import timedelta
 
 import pytest
 from django.test import Client
@@ -13,14 +12,12 @@ from audit.models import AgentKey, Ledger
 from metrics.anomalies.finding import find
 from metrics.models import Anomaly, Remedy
 from metrics.remedies import looking
-from tests.metrics.anomalies.conftest import NOW, History
+from tests.metrics.anomalies.conftest import BURST, NOW, RUNS, START, History, failing
 from tests.metrics.deciding import client
 
 pytestmark = pytest.mark.django_db
 
 ADDRESS = "/admin/metrics/anomaly/"
-START = NOW - timedelta(days=28)
-BURST = NOW.replace(hour=10, minute=0, second=0)
 
 
 @pytest.fixture
@@ -33,14 +30,6 @@ def page(who: Client, address: str) -> str:
     answer = who.get(address)
     assert answer.status_code == 200, address
     return html.unescape(answer.content.decode())
-
-
-def failing(past: History) -> Anomaly:
-    runs = "obs_agent_executions_total"
-    past.count(runs, "alice success prod", lambda at: 30, start=START)
-    past.count(runs, "alice error prod", lambda at: 60 if at >= BURST else 0, start=START)
-    looking.look(NOW)
-    return Anomaly.objects.get(measure="agent_failures")
 
 
 def test_without_history_the_page_says_how_much_is_needed_and_there(
@@ -63,7 +52,9 @@ def test_with_history_and_no_finding_it_says_so(past: History, administrator: Cl
 def test_a_finding_is_listed_by_its_sentence_and_leads_to_its_page(
     past: History, administrator: Client
 ) -> None:
-    row = failing(past)
+    failing(past, 60)
+    looking.look(NOW)
+    row = Anomaly.objects.get(measure="agent_failures")
 
     listed = page(administrator, ADDRESS)
     shown = page(administrator, f"{ADDRESS}{row.id}/change/")
@@ -78,9 +69,8 @@ def test_a_finding_is_listed_by_its_sentence_and_leads_to_its_page(
 
 
 def test_judging_needs_a_reason_and_moves_the_finding_to_its_tab(
-    past: History, administrator: Client
+    row: Anomaly, administrator: Client
 ) -> None:
-    row = failing(past)
     address = f"{ADDRESS}{row.id}/judge/"
 
     administrator.post(address, {"is_real": "yes", "reason": ""})
@@ -97,9 +87,8 @@ def test_judging_needs_a_reason_and_moves_the_finding_to_its_tab(
 
 
 def test_an_approval_on_the_page_does_it_and_a_get_does_nothing(
-    past: History, administrator: Client, ledger: Ledger
+    row: Anomaly, administrator: Client, ledger: Ledger
 ) -> None:
-    row = failing(past)
     key, _ = make_key(ledger=ledger, name="alice", scopes=["events:write"], created_by="Bob")
     remedy = Remedy.objects.create(
         anomaly=row, act="pause_key", target=key.key_id, reason="It brought all of it"
@@ -119,8 +108,7 @@ def test_an_approval_on_the_page_does_it_and_a_get_does_nothing(
     assert address not in shown
 
 
-def test_an_auditor_sees_it_and_may_neither_judge_nor_decide(past: History) -> None:
-    row = failing(past)
+def test_an_auditor_sees_it_and_may_neither_judge_nor_decide(row: Anomaly) -> None:
     auditor = client("auditor")
 
     shown = page(auditor, f"{ADDRESS}{row.id}/change/")
@@ -132,9 +120,9 @@ def test_an_auditor_sees_it_and_may_neither_judge_nor_decide(past: History) -> N
 def test_what_an_agent_is_called_cannot_break_the_page(
     past: History, administrator: Client
 ) -> None:
-    runs, name = "obs_agent_executions_total", "<script>alert(1)</script>"
-    past.count(runs, f"{name} success prod", lambda at: 30, start=START)
-    past.count(runs, f"{name} error prod", lambda at: 60 if at >= BURST else 0, start=START)
+    name = "<script>alert(1)</script>"
+    past.count(RUNS, f"{name} success prod", lambda at: 30, start=START)
+    past.count(RUNS, f"{name} error prod", lambda at: 60 if at >= BURST else 0, start=START)
     find(NOW)
     row = Anomaly.objects.get(measure="agent_failures")
 

@@ -26,19 +26,9 @@ from metrics.remedies.deciding import decide
 from metrics.remedies.proposing import propose
 from metrics.rollup import Rollups
 from tests.conftest import GOVERNANCE, chain, entries, make_event
-from tests.metrics.anomalies.conftest import NOW, History
+from tests.metrics.anomalies.conftest import NOW, History, failing
 
 pytestmark = pytest.mark.django_db
-
-START = NOW - timedelta(days=28)
-BURST = NOW.replace(hour=10, minute=0, second=0)
-RUNS = "obs_agent_executions_total"
-
-
-def failing(past: History, number: int) -> None:
-    """Let alice's runs fail from BURST on."""
-    past.count(RUNS, "alice success prod", lambda at: 30, start=START)
-    past.count(RUNS, "alice error prod", lambda at: number if at >= BURST else 0, start=START)
 
 
 def finding(past: History) -> Anomaly:
@@ -133,20 +123,17 @@ def test_the_keys_that_an_agent_used_are_proposed_with_whom_else_they_would_stop
     ],
 )
 def test_only_grave_findings_of_an_agent_that_does_too_much_propose_a_pause(
-    past: History, key: AgentKey, changed: dict[str, Any], acts: list[str]
+    row: Anomaly, key: AgentKey, changed: dict[str, Any], acts: list[str]
 ) -> None:
-    row = finding(past)
-    Remedy.objects.all().delete()
-
     propose(row.id, replace(found_of(row), **changed))
 
     assert [one.act for one in Remedy.objects.all()] == acts
 
 
 def test_an_approved_pause_pauses_the_key_and_leaves_both_entries(
-    past: History, key: AgentKey, ledger: Ledger
+    row: Anomaly, key: AgentKey, ledger: Ledger
 ) -> None:
-    remedy = proposed(finding(past), "pause_key", key.key_id)
+    remedy = proposed(row, "pause_key", key.key_id)
 
     decide(remedy, is_approved=True, by="Carol", reason="It spends at night")
 
@@ -159,8 +146,8 @@ def test_an_approved_pause_pauses_the_key_and_leaves_both_entries(
     assert "credential.paused" in [one.action for one in entries(ledger)]
 
 
-def test_a_refused_remedy_changes_nothing_but_its_row(past: History, key: AgentKey) -> None:
-    remedy = proposed(finding(past), "pause_key", key.key_id)
+def test_a_refused_remedy_changes_nothing_but_its_row(row: Anomaly, key: AgentKey) -> None:
+    remedy = proposed(row, "pause_key", key.key_id)
 
     decide(remedy, is_approved=False, by="Carol", reason="It was the migration")
 
@@ -171,9 +158,9 @@ def test_a_refused_remedy_changes_nothing_but_its_row(past: History, key: AgentK
 
 @pytest.mark.parametrize(("by", "reason"), [("", "Because"), ("Carol", " "), ("Carol", "x" * 501)])
 def test_nothing_is_done_without_a_person_and_a_reason(
-    past: History, key: AgentKey, by: str, reason: str
+    row: Anomaly, key: AgentKey, by: str, reason: str
 ) -> None:
-    remedy = proposed(finding(past), "pause_key", key.key_id)
+    remedy = proposed(row, "pause_key", key.key_id)
 
     with pytest.raises(ChangeRefused):
         decide(remedy, is_approved=True, by=by, reason=reason)
@@ -183,8 +170,8 @@ def test_nothing_is_done_without_a_person_and_a_reason(
     assert (key.state(), remedy.decided_at) == ("live", None)
 
 
-def test_a_remedy_is_decided_once(past: History, key: AgentKey) -> None:
-    remedy = proposed(finding(past), "pause_key", key.key_id)
+def test_a_remedy_is_decided_once(row: Anomaly, key: AgentKey) -> None:
+    remedy = proposed(row, "pause_key", key.key_id)
     decide(remedy, is_approved=False, by="Carol", reason="It was the migration")
 
     with pytest.raises(ChangeRefused, match="decided before"):
@@ -194,8 +181,8 @@ def test_a_remedy_is_decided_once(past: History, key: AgentKey) -> None:
     assert key.state() == "live"
 
 
-def test_the_database_lets_nothing_be_done_that_was_not_approved(past: History) -> None:
-    remedy = proposed(finding(past), "notify", "receivers")
+def test_the_database_lets_nothing_be_done_that_was_not_approved(row: Anomaly) -> None:
+    remedy = proposed(row, "notify", "receivers")
 
     with pytest.raises(CheckViolation, match="metrics_remedy_done"), transaction.atomic():
         rows("UPDATE metrics_remedy SET done_at = now() WHERE id = %s RETURNING id", (remedy.id,))
@@ -215,9 +202,7 @@ def test_telling_people_opens_the_incident_in_the_name_of_who_approved(past: His
     assert (incident.severity, incident.opened_by) == ("warning", "Carol")
 
 
-def test_a_judgement_is_kept_with_its_reason_and_may_change(past: History) -> None:
-    row = finding(past)
-
+def test_a_judgement_is_kept_with_its_reason_and_may_change(row: Anomaly) -> None:
     judge(row, is_real=True, by="Carol", reason="A vendor was down")
     with pytest.raises(ChangeRefused):
         judge(row, is_real=True, by="Carol", reason="A vendor was down")
