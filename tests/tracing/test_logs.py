@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -97,8 +98,12 @@ class Lines:
 
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    """Collect what the installed formatter makes of each record."""
+    """Collect what the installed formatter makes of each record of this thread.
+
+    The client of a test answers in it; a bell that another test has rung may end meanwhile.
+    """
     found = Lines()
+    here = threading.get_ident()
     root = logging.getLogger()
     handler = logging.StreamHandler(found.output)
     (installed,) = {
@@ -107,6 +112,7 @@ def lines() -> Iterator[Lines]:
         if isinstance(each.formatter, structlog.stdlib.ProcessorFormatter)
     }
     handler.setFormatter(installed)
+    handler.addFilter(lambda record: record.thread == here)
     root.addHandler(handler)
     yield found
     root.removeHandler(handler)
