@@ -10,6 +10,8 @@ import ast
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from tests.sources import parsed
+
 _CALLS = {"problem": 1, "as_json": 1, "_Trouble": 0}
 """Functions that take a code by position, and at which."""
 
@@ -49,10 +51,7 @@ def _constants(node: ast.expr) -> Iterator[object]:
 def codes_raised(sources: Iterable[Path]) -> set[str]:
     """Return the codes of these sources."""
     found = {
-        code
-        for source in sources
-        for code in _codes_of(ast.parse(source.read_text()))
-        if isinstance(code, str)
+        code for source in sources for code in _codes_of(parsed(source)) if isinstance(code, str)
     }
     assert len(found) > 40, "codes are raised in another way now"
     return found

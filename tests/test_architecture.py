@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sources import parsed
+
 ROOT = Path(__file__).parents[1]
 APPS = ("obsplatform", "compliance", "metrics", "tracing", "audit")
 PURE = ("audit.ledger", "audit.errors", "audit.events", "audit.actions", "audit.parse",
@@ -40,7 +42,7 @@ def sources() -> Iterator[tuple[Path, ast.Module]]:
     """Yield every Python file of the apps, parsed."""
     for app in APPS:
         for file in sorted((ROOT / app).rglob("*.py")):
-            yield file.relative_to(ROOT), ast.parse(file.read_text())
+            yield file.relative_to(ROOT), parsed(file)
 
 
 def test_imports_go_down_the_shelves() -> None:

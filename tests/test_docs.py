@@ -50,6 +50,7 @@ from tests.conftest import make_event, render_metrics_anew
 from tests.documents import DOCS, ROOT
 from tests.error_codes import codes_raised
 from tests.event_fields import event_fields
+from tests.sources import parsed
 
 APPS = ("audit", "metrics", "tracing", "compliance", "obsplatform")
 EVENTS, API, SETTINGS = DOCS / "events.md", DOCS / "api.md", DOCS / "settings.md"
@@ -223,7 +224,7 @@ def test_every_audit_action_that_the_platform_writes_is_documented() -> None:
         node.value
         for source in python_sources(*APPS)
         if source.name != "actions.py" and "fleet" not in source.parts
-        for node in ast.walk(ast.parse(source.read_text()))
+        for node in ast.walk(parsed(source))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     written = {action for action in said & ACTIONS.keys() if action.startswith("audit.")}

@@ -21,6 +21,7 @@ import pytest
 from obsplatform import process_list
 from obsplatform.settings import VERSION
 from tests.docker.stack import DOCKER, ROOT, instructions
+from tests.sources import parsed
 from tests.test_docs import settings_read
 
 SEEN_IN = ("audit", "compliance", "metrics", "obsplatform", "templates", "tracing")
@@ -191,7 +192,7 @@ def test_what_our_code_imports_is_in_the_images_lock(project: dict[str, Any]) ->
         module.partition(".")[0]
         for app in SEEN_IN
         for file in (ROOT / app).rglob("*.py")
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in ast.walk(parsed(file))
         for module in (
             [alias.name for alias in node.names]
             if isinstance(node, ast.Import)
