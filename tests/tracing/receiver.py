@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
-PATIENCE = 30.0
+PATIENCE = 120.0  # seconds; a bound against hanging, not a claim about speed
 
 
 @dataclass(frozen=True, kw_only=True)
