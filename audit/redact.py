@@ -5,8 +5,9 @@ look (a bearer token, a private key) is replaced where it stands. Counts like `m
 digests are left alone. What is redacted, and what never, is the caller's to say: `audit.stored` for
 events, the log set-up and span content for theirs.
 
-Cheap where there is nothing to find: names are looked up in a memory of names seen, and a shape's
-pattern runs only on text that holds its mark and one of its literals.
+Cheap where there is nothing to find: names are looked up in a memory of names seen, short texts in
+one of texts that were clean, and a shape's pattern runs only on text that holds its mark and one of
+its literals.
 """
 
 from __future__ import annotations
@@ -66,6 +67,8 @@ _HARMLESS_NAMES: Final = frozenset(
 _COUNTABLE_ENDING: Final = "token"
 
 _MOST_NAMES_REMEMBERED: Final = 10_000
+_SHORT: Final = 64
+_MOST_TEXTS_REMEMBERED: Final = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,9 +278,21 @@ class Redactor:
         self._extra_names = frozenset(_squashed(name) for name in extra_keys)
         self._extra_patterns = tuple(re.compile(pattern) for pattern in extra_patterns)
         self._names: dict[str, bool] = {}
+        # Names of agents, models and tools come again with each event. Only clean texts stand here.
+        self._clean: set[str] = set()
 
     def text(self, text: str) -> str:
         """Return the text without secrets; the same object when it holds none."""
+        if text in self._clean:
+            return text
+        clean = self._looked_at(text)
+        if clean is text and len(text) <= _SHORT:
+            if len(self._clean) >= _MOST_TEXTS_REMEMBERED:
+                self._clean.clear()  # texts made up by a sender must not fill the memory
+            self._clean.add(text)
+        return clean
+
+    def _looked_at(self, text: str) -> str:
         clean = text
         done = None
         for mark, shapes in _SHAPES_BY_MARK:
@@ -304,7 +319,7 @@ class Redactor:
 
     def _object(self, members: dict[str, Any]) -> dict[str, Any]:
         changed: dict[str, Any] = {}
-        names = self._names
+        names, known = self._names, self._clean
         for name, value in members.items():
             secret = names.get(name)
             if secret is None:
@@ -313,10 +328,18 @@ class Redactor:
                 changed[name] = REPLACEMENT
                 continue
             kind = type(value)
-            if kind is str or kind is dict or kind is list:
-                clean = self.text(value) if kind is str else self.tree(value)
-                if clean is not value:
-                    changed[name] = clean
+            if kind is str:
+                if value in known:  # asked here too: most texts are, and a call costs more
+                    continue
+                clean: Any = self.text(value)
+            elif kind is dict:
+                clean = self._object(value)
+            elif kind is list:
+                clean = self.tree(value)
+            else:
+                continue
+            if clean is not value:
+                changed[name] = clean
         return {**members, **changed} if changed else members
 
     def _remember(self, name: str) -> bool:

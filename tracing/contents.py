@@ -8,13 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from audit.errors import NotCanonical
 from audit.ledger.canonical import canonicalise
 from tracing.attributes import first
+
+CONTENTS: Final = frozenset(
+    {
+        *("gen_ai.system_instructions", "gen_ai.input.messages", "gen_ai.output.messages"),
+        *("gen_ai.prompt", "gen_ai.completion", "llm.prompts", "input.value", "output.value"),
+        *("traceloop.entity.input", "traceloop.entity.output"),
+        *(
+            f"{prefix}0.{inner}{field}"
+            for prefix, inner in (
+                *(("llm.input_messages.", "message."), ("llm.output_messages.", "message.")),
+                *(("gen_ai.prompt.", ""), ("gen_ai.completion.", "")),
+            )
+            for field in ("role", "content")
+        ),
+    }
+)
+"""Attributes of which one at least is there where a model's span says what was asked or answered;
+its events may say it as well."""
 
 
 def prompt_of(said: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> tuple[Any, Any]:

@@ -9,13 +9,13 @@ Which event a meaning makes: span_event.py. The table for people: docs/otlp.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from tracing.attributes import LONGEST_NAME, first, long_text, name_of, ratio, real, text, whole
-from tracing.contents import prompt_of, response_of
+from tracing.contents import CONTENTS, prompt_of, response_of
 from tracing.operation import HANDOFF, operation_of
 
 _MODEL_OPERATIONS: Final = {
@@ -86,7 +86,7 @@ def meaning_of(
     operation = operation_of(name, said)
     if not operation:
         return _plain(said, events)
-    common = _common(said) | _failure(said, events)
+    common = _common(said, events)
     if operation in _MODEL_OPERATIONS or operation == "rerank":
         fields = _of_model(operation, said, events)
     elif operation == "execute_tool":
@@ -103,128 +103,211 @@ def meaning_of(
 
 
 def _plain(said: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> Meaning:
-    session, user = _session(said), _user(said)
-    if not session and not user and not events:
+    fields = _PLAIN.of(said)
+    if not fields.get("session") and not fields.get("user") and not events:
         return _NOTHING
-    return Meaning(session=session, user=user, **_failure(said, events))
+    _add_failure(fields, events)
+    return Meaning(**fields)
 
 
 _NOTHING: Final = Meaning()
 
 
+# --- Reading by name -----------------------------------------------------------------------------
+
+
+class _Field(NamedTuple):
+    """A field of Meaning, and where it is said."""
+
+    name: str
+    read: Callable[..., Any]
+    names: tuple[str, ...]
+    """The first that says something usable wins."""
+
+
+class _Fields:
+    """Fields that are read together.
+
+    Spans of one instrumentation have the same attributes, and few of the names that are known:
+    which fields to read is found once for each set of names.
+    """
+
+    def __init__(self, *fields: _Field) -> None:
+        self._fields = fields
+        self._names = frozenset(name for field in fields for name in field.names)
+        self._there: dict[frozenset[str], tuple[_Field, ...]] = {}
+
+    def of(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields that have a name among the attributes; no other is said."""
+        there = self._names.intersection(said)
+        fields = self._there.get(there)
+        if fields is None:
+            fields = self._among(there)
+        return {name: read(said, *names) for name, read, names in fields}
+
+    def _among(self, there: frozenset[str]) -> tuple[_Field, ...]:
+        if len(self._there) >= _MOST_REMEMBERED:
+            self._there.clear()  # sets made up by a sender must not fill the memory
+        found = self._there[there] = tuple(
+            field._replace(names=names)
+            for field in self._fields
+            if (names := tuple(name for name in field.names if name in there))
+        )
+        return found
+
+
+_MOST_REMEMBERED: Final = 4096
+
+
 # --- What all spans may say ----------------------------------------------------------------------
 
 
-def _common(said: Mapping[str, Any]) -> dict[str, Any]:
-    fields: dict[str, Any] = {"session": _session(said), "user": _user(said)}
-    if agent := text(said, "gen_ai.agent.name", "agent.name"):
-        fields["agent_name"] = agent
-    elif said.get("traceloop.span.kind") == "agent":
+_EVERY: Final = (
+    _Field(
+        "session",
+        text,
+        (
+            "gen_ai.conversation.id",
+            "session.id",
+            "traceloop.association.properties.session_id",
+            "traceloop.association.properties.thread_id",
+        ),
+    ),
+    _Field("user", text, ("user.id", "enduser.id", "traceloop.association.properties.user_id")),
+    _Field("error_type", text, ("error.type", "exception.type")),
+    _Field("error_message", long_text, ("error.message", "exception.message")),
+)
+_PLAIN: Final = _Fields(*_EVERY)
+_COMMON: Final = _Fields(
+    *_EVERY,
+    _Field("agent_name", text, ("gen_ai.agent.name", "agent.name")),
+    _Field("agent_id", text, ("gen_ai.agent.id", "agent.id")),
+    _Field("agent_version", text, ("gen_ai.agent.version",)),
+    _Field("agent_role", text, ("agent.role",)),
+)
+
+
+def _common(said: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    fields = _COMMON.of(said)
+    if not fields.get("agent_name") and said.get("traceloop.span.kind") == "agent":
         fields["agent_name"] = text(said, "traceloop.entity.name")
-    if agent := text(said, "gen_ai.agent.id", "agent.id"):
-        fields["agent_id"] = agent
-    if version := text(said, "gen_ai.agent.version"):
-        fields["agent_version"] = version
-    if role := text(said, "agent.role"):
-        fields["agent_role"] = role
+    _add_failure(fields, events)
     return fields
 
 
-def _session(said: Mapping[str, Any]) -> str:
-    return text(
-        said,
-        "gen_ai.conversation.id",
-        "session.id",
-        "traceloop.association.properties.session_id",
-        "traceloop.association.properties.thread_id",
-    )
-
-
-def _user(said: Mapping[str, Any]) -> str:
-    return text(said, "user.id", "enduser.id", "traceloop.association.properties.user_id")
-
-
-def _failure(said: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    found = {
-        "error_type": text(said, "error.type", "exception.type"),
-        "error_message": long_text(said, "error.message", "exception.message"),
-    }
+def _add_failure(fields: dict[str, Any], events: Sequence[Mapping[str, Any]]) -> None:
+    """Fill in from the last exception of the span what its attributes do not say."""
     for event in reversed(events):
         if event["name"] == "exception":
             told = event.get("attributes", {})
-            found["error_type"] = found["error_type"] or text(told, "exception.type")
-            found["error_message"] = found["error_message"] or long_text(told, "exception.message")
+            if not fields.get("error_type"):
+                fields["error_type"] = text(told, "exception.type")
+            if not fields.get("error_message"):
+                fields["error_message"] = long_text(told, "exception.message")
             break
-    return found
 
 
 # --- What each kind may say ----------------------------------------------------------------------
-
-
-def _of_model(
-    operation: str, said: Mapping[str, Any], events: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    asked = _model_name(
-        said, "gen_ai.request.model", "llm.model_name", "embedding.model_name", "llm.model"
-    )
-    answered = _model_name(said, "gen_ai.response.model")
-    prompt, system = prompt_of(said, events)
-    reasons = said.get("gen_ai.response.finish_reasons")
-    reason = reasons[0] if type(reasons) is list and reasons else reasons
-    model = asked or answered
-    return {
-        "subject": model or text(said, "gen_ai.data_source.id", "traceloop.entity.name"),
-        "provider": text(
-            said, "gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system"
-        ).lower(),
-        "model": model,
-        "model_version": answered if asked and answered != asked else "",
-        "model_operation": _model_operation(operation, said),
-        "request_id": text(said, "gen_ai.response.id"),
-        "finish_reason": name_of(reason)
-        or text(said, "gen_ai.completion.0.finish_reason", "llm.finish_reason"),
-        "temperature": real(said, "gen_ai.request.temperature"),
-        "input_tokens": whole(
-            said,
-            "gen_ai.usage.input_tokens",
-            "gen_ai.usage.prompt_tokens",
-            "llm.token_count.prompt",
-            "llm.usage.prompt_tokens",
-            "llm.tokens.prompt",
-        ),
-        "output_tokens": whole(
-            said,
-            "gen_ai.usage.output_tokens",
-            "gen_ai.usage.completion_tokens",
-            "llm.token_count.completion",
-            "llm.usage.completion_tokens",
-            "llm.tokens.completion",
-        ),
-        "cache_read_tokens": whole(
-            said,
-            "gen_ai.usage.cache_read.input_tokens",
-            "gen_ai.usage.cache_read_input_tokens",
-            "llm.token_count.prompt_details.cache_read",
-            "llm.usage.cache_read_input_tokens",
-        ),
-        "reasoning_tokens": whole(
-            said,
-            "gen_ai.usage.reasoning.output_tokens",
-            "gen_ai.usage.reasoning_tokens",
-            "llm.token_count.completion_details.reasoning",
-            "llm.usage.reasoning_tokens",
-        ),
-        "cost_usd": real(said, "llm.cost.total", "gen_ai.usage.cost", "gen_ai.cost.total"),
-        "prompt": prompt,
-        "response": response_of(said, events),
-        "system_prompt": system,
-    }
 
 
 def _model_name(said: Mapping[str, Any], *names: str) -> str:
     """Return a model's name; OpenLLMetry writes `unknown` where it has found none."""
     found = text(said, *names)
     return "" if found == "unknown" else found
+
+
+def _provider(said: Mapping[str, Any], *names: str) -> str:
+    return text(said, *names).lower()
+
+
+def _finish_reason(said: Mapping[str, Any], *names: str) -> str:
+    """Return why the model ended; of several answers, why the first did."""
+    reasons = said.get(_FINISH_REASONS)
+    reason = reasons[0] if type(reasons) is list and reasons else reasons
+    return name_of(reason) or text(said, *(name for name in names if name != _FINISH_REASONS))
+
+
+_FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+
+_MODEL: Final = _Fields(
+    _Field(
+        "model",
+        _model_name,
+        ("gen_ai.request.model", "llm.model_name", "embedding.model_name", "llm.model"),
+    ),
+    _Field("model_version", _model_name, ("gen_ai.response.model",)),
+    _Field("subject", text, ("gen_ai.data_source.id", "traceloop.entity.name")),
+    _Field(
+        "provider",
+        _provider,
+        ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system"),
+    ),
+    _Field("request_id", text, ("gen_ai.response.id",)),
+    _Field(
+        "finish_reason",
+        _finish_reason,
+        (_FINISH_REASONS, "gen_ai.completion.0.finish_reason", "llm.finish_reason"),
+    ),
+    _Field("temperature", real, ("gen_ai.request.temperature",)),
+    _Field(
+        "input_tokens",
+        whole,
+        (
+            "gen_ai.usage.input_tokens",
+            "gen_ai.usage.prompt_tokens",
+            "llm.token_count.prompt",
+            "llm.usage.prompt_tokens",
+            "llm.tokens.prompt",
+        ),
+    ),
+    _Field(
+        "output_tokens",
+        whole,
+        (
+            "gen_ai.usage.output_tokens",
+            "gen_ai.usage.completion_tokens",
+            "llm.token_count.completion",
+            "llm.usage.completion_tokens",
+            "llm.tokens.completion",
+        ),
+    ),
+    _Field(
+        "cache_read_tokens",
+        whole,
+        (
+            "gen_ai.usage.cache_read.input_tokens",
+            "gen_ai.usage.cache_read_input_tokens",
+            "llm.token_count.prompt_details.cache_read",
+            "llm.usage.cache_read_input_tokens",
+        ),
+    ),
+    _Field(
+        "reasoning_tokens",
+        whole,
+        (
+            "gen_ai.usage.reasoning.output_tokens",
+            "gen_ai.usage.reasoning_tokens",
+            "llm.token_count.completion_details.reasoning",
+            "llm.usage.reasoning_tokens",
+        ),
+    ),
+    _Field("cost_usd", real, ("llm.cost.total", "gen_ai.usage.cost", "gen_ai.cost.total")),
+)
+
+
+def _of_model(
+    operation: str, said: Mapping[str, Any], events: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    fields = _MODEL.of(said)
+    asked, answered = fields.get("model", ""), fields.get("model_version", "")
+    fields["model"] = asked or answered
+    fields["model_version"] = answered if asked and answered != asked else ""
+    fields["subject"] = fields["model"] or fields.get("subject", "")
+    fields["model_operation"] = _model_operation(operation, said)
+    if events or not CONTENTS.isdisjoint(said):
+        fields["prompt"], fields["system_prompt"] = prompt_of(said, events)
+        fields["response"] = response_of(said, events)
+    return fields
 
 
 def _model_operation(operation: str, said: Mapping[str, Any]) -> str:
@@ -239,32 +322,39 @@ def _model_operation(operation: str, said: Mapping[str, Any]) -> str:
     return _MODEL_OPERATIONS.get(operation, "")
 
 
-def _of_tool(said: Mapping[str, Any]) -> dict[str, Any]:
-    # traceloop's input and OpenInference's value are of the tool where the span is one.
-    is_traceloop = said.get("traceloop.span.kind") == "tool"
-    subject = text(said, "gen_ai.tool.name", "tool.name", "tool_call.function.name")
-    if not subject and is_traceloop:
-        subject = text(said, "traceloop.entity.name")
-    is_mcp = "mcp.method.name" in said
-    result = first(
-        said, "gen_ai.tool.call.result", "output.value", "traceloop.entity.output", "tool.result"
-    )
-    return {
-        "subject": subject,
-        "call_id": text(said, "gen_ai.tool.call.id", "tool_call.id", "tool.call_id"),
-        "tool_kind": "mcp" if is_mcp else _tool_kind(said),
-        "tool_server": text(said, "server.address") if is_mcp else "",
-        "arguments": first(
-            said,
+_TOOL: Final = _Fields(
+    _Field("subject", text, ("gen_ai.tool.name", "tool.name", "tool_call.function.name")),
+    _Field("call_id", text, ("gen_ai.tool.call.id", "tool_call.id", "tool.call_id")),
+    _Field(
+        "arguments",
+        first,
+        (
             "gen_ai.tool.call.arguments",
             "tool_call.function.arguments",
             "input.value",
             "traceloop.entity.input",
             "tool.parameters",
         ),
-        "result": result,
-        "result_bytes": whole(said, "tool.result_size"),
-    }
+    ),
+    _Field(
+        "result",
+        first,
+        ("gen_ai.tool.call.result", "output.value", "traceloop.entity.output", "tool.result"),
+    ),
+    _Field("result_bytes", whole, ("tool.result_size",)),
+)
+
+
+def _of_tool(said: Mapping[str, Any]) -> dict[str, Any]:
+    fields = _TOOL.of(said)
+    # traceloop's input and OpenInference's value are of the tool where the span is one.
+    if not fields.get("subject") and said.get("traceloop.span.kind") == "tool":
+        fields["subject"] = text(said, "traceloop.entity.name")
+    if "mcp.method.name" in said:
+        fields["tool_kind"], fields["tool_server"] = "mcp", text(said, "server.address")
+    else:
+        fields["tool_kind"] = _tool_kind(said)
+    return fields
 
 
 def _tool_kind(said: Mapping[str, Any]) -> str:

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import sha1
 from typing import Any, Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
@@ -140,12 +141,14 @@ def told_already(span: Span) -> str:
 
 def event_id(ledger: str, trace_id: str, span_id: str) -> UUID:
     """Return the id of a span's event: UUIDv5 of both ids in the ledger's own namespace."""
-    return uuid5(_namespace(ledger), f"{trace_id}\n{span_id}")
+    # What uuid.uuid5 does, without writing out the namespace each time.
+    said = _namespace(ledger) + f"{trace_id}\n{span_id}".encode()
+    return UUID(bytes=sha1(said, usedforsecurity=False).digest()[:16], version=5)
 
 
 @lru_cache(maxsize=256)
-def _namespace(ledger: str) -> UUID:
-    return namespace(ledger)
+def _namespace(ledger: str) -> bytes:
+    return namespace(ledger).bytes
 
 
 def event_of(span: Span, meaning: Meaning, one: Who, action: str) -> dict[str, Any]:
