@@ -167,6 +167,18 @@ class _Post:
     is_backfill: bool
     request_id: str
     traceparent: str
+    _around_id: tuple[bytes, bytes] | None = None
+
+    def source_around_id(self) -> tuple[bytes, bytes]:
+        """Return what stands before and after the id in the source of an event that has one."""
+        if self._around_id is None:
+            said: dict[str, Any] = msgspec.json.decode(self.source)
+            before = {name: value for name, value in said.items() if name < "id"}
+            after = {name: value for name, value in said.items() if name > "id"}
+            begin = msgspec.json.encode(before, order="sorted")[:-1] + (b"," if before else b"")
+            end = msgspec.json.encode(after, order="sorted")
+            self._around_id = begin + b'"id":', b"," + end[1:] if after else b"}"
+        return self._around_id
 
 
 @dataclass(slots=True)
@@ -183,8 +195,8 @@ class _Waiting:
         """Return the record's source, with the sender's own id when it was no UUID."""
         if self.source_id is None:
             return self.post.source
-        said = msgspec.json.decode(self.post.source) | {"id": self.source_id}
-        return msgspec.json.encode(said, order="sorted")
+        begin, end = self.post.source_around_id()
+        return begin + msgspec.json.encode(self.source_id) + end
 
 
 def append_pending(ledger_id: int | None = None, *, batch: int | None = None) -> int:

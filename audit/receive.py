@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
@@ -534,6 +535,16 @@ def _uuids(events: Iterable[_Accepted]) -> str:
     return "{" + ",".join([str(one.receipt.id) for one in events]) + "}"
 
 
+def _texts(texts: Iterable[str | None]) -> str:
+    """Return texts as Postgres writes an array, for the same reason."""
+    written = ["NULL" if each is None else f'"{_ESCAPED.sub(_ESCAPE, each)}"' for each in texts]
+    return "{" + ",".join(written) + "}"
+
+
+_ESCAPED = re.compile(r'["\\]')
+_ESCAPE = r"\\\g<0>"
+
+
 def _store_new(ready: list[_Accepted], post: _Post) -> _Sorted | None:
     """Store the events if no id is known or stands twice; else store none and return None."""
     if not ready or len({one.id for one in ready}) != len(ready):
@@ -551,7 +562,7 @@ def _row(fresh: Sequence[_Accepted], post: _Post) -> dict[str, object]:
         "event_ids": _uuids(fresh),
         "digests": b"".join([one.digest for one in fresh]),
         "source": post.sender.source(),
-        "source_ids": source_ids if any(source_ids) else None,
+        "source_ids": _texts(source_ids) if any(source_ids) else None,
         "request_id": post.request_id,
         "traceparent": post.traceparent,
         "events": b"\n".join([one.stored for one in fresh]),

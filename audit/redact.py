@@ -283,16 +283,18 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return the text without secrets; the same object when it holds none."""
-        if text in self._clean:
-            return text
-        clean = self._looked_at(text)
+        return text if text in self._clean else self._look(text)
+
+    def _look(self, text: str) -> str:
+        """Return a text that is not known to be clean without secrets."""
+        clean = self._without_secrets(text)
         if clean is text and len(text) <= _SHORT:
             if len(self._clean) >= _MOST_TEXTS_REMEMBERED:
                 self._clean.clear()  # texts made up by a sender must not fill the memory
             self._clean.add(text)
         return clean
 
-    def _looked_at(self, text: str) -> str:
+    def _without_secrets(self, text: str) -> str:
         clean = text
         done = None
         for mark, shapes in _SHAPES_BY_MARK:
@@ -331,7 +333,7 @@ class Redactor:
             if kind is str:
                 if value in known:  # asked here too: most texts are, and a call costs more
                     continue
-                clean: Any = self.text(value)
+                clean: Any = self._look(value)
             elif kind is dict:
                 clean = self._object(value)
             elif kind is list:

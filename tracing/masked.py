@@ -45,15 +45,13 @@ class Mask(Redactor):
         # A pattern of an installation may be meant for just these.
         self._is_ours = None if theirs else _WRITTEN_BY_US.fullmatch
 
-    def text(self, text: str) -> str:
+    def _look(self, text: str) -> str:
         """Return the text without secrets and cut; the same object when nothing changed."""
-        if text in self._clean:
-            return text
         if len(text) > MOST_TEXT:
             return self._cut(text)
-        if self._is_ours is not None and len(text) <= 64 and self._is_ours(text) is not None:
+        if self._is_ours is not None and self._is_ours(text) is not None:
             return text
-        return super().text(text)
+        return super()._look(text)
 
     def json(self, value: Any) -> str:
         """Return the value as JSON that Postgres takes, without secrets."""
@@ -97,7 +95,7 @@ class Mask(Redactor):
         return tuple(_without_nul(_encode(part).decode()) for part in (kept, *parts))  # type: ignore[return-value]
 
     def _cut(self, text: str) -> str:
-        clean = super().text(text[: MOST_TEXT + _MARGIN])[:MOST_TEXT]
+        clean = self._without_secrets(text[: MOST_TEXT + _MARGIN])[:MOST_TEXT]
         digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         return f"{clean} … cut from {len(text):,} characters, sha256 {digest}"
 

@@ -271,8 +271,13 @@ def _point_value(point: Any, kind: str) -> int | float:
 
 
 def _attributes(pairs: Iterable[Any]) -> dict[str, Any]:
-    # Text is most of what there is; asking which kind a value has costs more than reading one.
-    return {pair.key: (pair.value.string_value or _value(pair.value, 0)) for pair in pairs}
+    # Text and numbers are most of what there is; asking which kind a value has costs more than
+    # reading both.
+    return {
+        pair.key: value.string_value or value.int_value or _value(value, 0)
+        for pair in pairs
+        for value in (pair.value,)
+    }
 
 
 def _value(value: Any, depth: int) -> Any:

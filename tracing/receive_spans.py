@@ -45,6 +45,7 @@ def receive_spans(spans: Iterable[Span], arrival: Arrival) -> Taken:
     rows: list[Row] = []
     outside: list[Row] = []
     whos: dict[int, tuple[Who, str]] = {}  # one for all spans of a resource
+    cells = _Cells()
     meanings = [meaning_of(each.name, each.attributes, events=each.events) for each in good]
     inner = Nesting(good, meanings).inner(
         lambda parents: stored_spans.invoked_above(parents, ledger_id=arrival.ledger_id)
@@ -53,8 +54,11 @@ def receive_spans(spans: Iterable[Span], arrival: Arrival) -> Taken:
     for place, (span, meaning) in enumerate(zip(good, meanings, strict=True)):
         found = whos.get(id(span.resource))
         if found is None:
-            found = whos[id(span.resource)] = who(span.resource), mask().json(span.resource)
-        row = _row(span, meaning, *found, ledger_id=arrival.ledger_id, received_at=received)
+            resource = json_cell(mask().json(span.resource))
+            found = whos[id(span.resource)] = who(span.resource), resource
+        row = _row(
+            span, meaning, *found, cells, ledger_id=str(arrival.ledger_id), received_at=received
+        )
         row.event = None if place in inner else _event(span, meaning, found[0])
         day = days.day_of(span.start_ns)
         assert day is not None, "a span without a time is not sound"
@@ -114,23 +118,37 @@ def _event(span: Span, meaning: Meaning, one: Who) -> dict[str, Any] | None:
     return span_event.event_of(span, meaning, one, action) if action else None
 
 
+class _Cells(dict[str, str]):
+    """Texts of a request as clean cells: names of spans, agents and models come again in it."""
+
+    def __missing__(self, text: str) -> str:
+        made = self[text] = cell(mask().text(text))
+        return made
+
+
 def _row(
-    span: Span, meaning: Meaning, one: Who, resource: str, *, ledger_id: int, received_at: str
+    span: Span,
+    meaning: Meaning,
+    one: Who,
+    resource: str,
+    cells: _Cells,
+    *,
+    ledger_id: str,
+    received_at: str,
 ) -> Row:
-    clean = mask().text
     attributes, events, links = mask().parts(span.attributes, span.events, span.links)
     if span.dropped:
         attributes = _with_dropped(attributes, span.dropped)
-    name = cell(clean(span.name[:_LONGEST_NAME]))
-    service = cell(clean(one.service))
+    name = cells[span.name[:_LONGEST_NAME]]
+    service = cells[one.service]
     is_agents = meaning.operation or one.agent_id
-    agent_id = cell(clean(span_event.agent_of(one, meaning.agent_name))) if is_agents else ""
-    session = cell(clean(meaning.session))
+    agent_id = cells[span_event.agent_of(one, meaning.agent_name)] if is_agents else ""
+    session = cells[meaning.session]
     started_at = span_event.time_of(span.start_ns)
     is_tool = meaning.operation == "execute_tool"
-    cells = stored_spans.cells_of(
+    line = stored_spans.cells_of(
         (
-            str(ledger_id),
+            ledger_id,
             span.trace_id,
             span.span_id,
             started_at,
@@ -140,19 +158,19 @@ def _row(
             name,
             str(span.kind if 0 <= span.kind <= 5 else 0),
             str(span.status if 0 <= span.status <= 2 else 0),
-            cell(clean(span.status_message)),
+            cells[span.status_message],
             service,
             agent_id,
             session,
-            cell(clean(meaning.operation)),
-            cell(clean(meaning.subject)),
+            cells[meaning.operation],
+            cells[meaning.subject],
             number_cell(meaning.input_tokens),
             number_cell(meaning.output_tokens),
             number_cell(meaning.cost_usd),
             digest(meaning.arguments) if is_tool else "",
-            cell(clean(span.scope)),
+            cells[span.scope],
             json_cell(attributes),
-            json_cell(resource),
+            resource,
             json_cell(events),
             json_cell(links),
             received_at,
@@ -166,7 +184,7 @@ def _row(
         agent_id=agent_id,
         session=session,
         started_at=started_at,
-        cells=cells,
+        cells=line,
         event=None,
     )
 

@@ -398,6 +398,30 @@ def test_only_the_post_with_foreign_ids_keeps_them_each_with_its_event(ledger: L
     assert [each.parsed()["source"].get("id") for each in entries(ledger)] == [None, "seven", None]
 
 
+def test_a_foreign_id_stays_as_it_was_sent_whatever_an_array_or_json_makes_of_it(
+    ledger: Ledger,
+) -> None:
+    odd = ['"', "\\", '\\"', "{a,b}", "NULL", " ", "a\nb", "c\td", "é☃", ","]
+    sender = Sender(
+        via="api", scope="events", scopes=EVENTS.scopes, key="oldkey01", ip="::1", backfill=True
+    )
+    receive(
+        [Incoming(raw=json.dumps(make_event()).encode(), source_id=each) for each in odd],
+        ledger_id=ledger.id,
+        ledger_name=ledger.name,
+        sender=sender,
+        received_at=datetime.now(UTC),
+    )
+
+    append_pending(ledger.id)
+
+    assert [each.parsed()["source"] for each in entries(ledger)] == [
+        sender.as_dict() | {"id": each} for each in odd
+    ]
+    for each in entries(ledger):
+        assert rfc8785.dumps(each.parsed()) == bytes(each.record)
+
+
 def test_an_act_of_the_platform_is_an_event_like_any_other(ledger: Ledger) -> None:
     receipt = receive_own(
         ledger, "audit.exported", target={"type": "ledger", "id": "x"}, details={"n": 1}

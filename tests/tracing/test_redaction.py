@@ -33,6 +33,7 @@ from tests.tracing.redaction.corpus import (
     Secret,
 )
 from tracing import logs
+from tracing.masked import Mask
 from tracing.otel import Clean
 
 REDACTORS = {
@@ -75,6 +76,26 @@ def test_no_innocent_word_is_touched(redactor: Redactor) -> None:
 
 
 # --- Events: the database, the desk, the API, exports --------------------------------------------
+
+
+def test_what_we_write_ourselves_is_left_alone_unless_an_installation_means_it() -> None:
+    event = {"occurred_at": "2026-11-21T12:00:00.000000Z", "trace": {"span_id": "0123456789abcdef"}}
+
+    assert Mask().tree(event) is event
+    assert Mask(extra_patterns=["0123456789abcdef"]).tree(event)["trace"] == {
+        "span_id": REPLACEMENT
+    }
+    assert Mask(extra_patterns=[r"^2026-11-21"]).tree(event)["occurred_at"].startswith(REPLACEMENT)
+    assert Mask(extra_keys=["span_id"]).tree(event)["trace"] == {"span_id": REPLACEMENT}
+
+
+def test_a_text_that_was_clean_is_still_masked_within_another_one() -> None:
+    mask = Mask()
+    assert mask.text("password") == "password"
+    assert mask.text("password=") == "password="
+
+    assert REPLACEMENT in mask.text("password=hunter22")
+    assert REPLACEMENT in mask.tree({"said": ["password", "password=hunter22"]})["said"][1]
 
 
 @pytest.fixture
