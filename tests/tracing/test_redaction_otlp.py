@@ -44,6 +44,11 @@ IN_HEX = re.compile(r"\\\\x((?:[0-9a-f]{2})+)")
 LINK = {"trace": "ab" * 16, "id": "cd" * 8}
 
 
+@pytest.fixture(autouse=True)
+def _alone(alone: None) -> None:
+    """Every row there is gets looked through: those of this test's own."""
+
+
 @pytest.fixture
 def key(ledger: Ledger, api_key: Callable[..., str]) -> str:
     forget_limits()
