@@ -47,6 +47,12 @@ GOVERNANCE = Sender(
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the modules that share an installation last: it is at work for as long as it runs."""
+    sharing = {each.path for each in items if "installation" in getattr(each, "fixturenames", ())}
+    items.sort(key=lambda each: each.path in sharing)
+
+
 @pytest.fixture(scope="session")
 def django_db_setup() -> None:
     """Leave the database as tests.servers migrated it."""

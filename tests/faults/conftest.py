@@ -19,7 +19,7 @@ from tests.installation import running
 
 SEED = os.environ.get("OBS_FAULT_SEED") or secrets.token_hex(4)
 ROUNDS = int(os.environ.get("OBS_FAULT_ROUNDS") or 3)
-SECONDS = int(os.environ.get("OBS_FAULT_SECONDS") or 20)
+SECONDS = int(os.environ.get("OBS_FAULT_SECONDS") or 10)
 _figures: list[str] = []
 
 
@@ -42,7 +42,7 @@ def seconds() -> int:
     return SECONDS
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # of no use to the tests that come later, and never idle
 def _shared() -> Iterator[Target]:
     with running(port=18_400) as ready:
         yield Target(ready)
