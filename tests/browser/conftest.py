@@ -16,16 +16,23 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]  # ships no types
 import psycopg
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from audit.verify import CHUNK
 from obsplatform import env
 from tests.browser.calling import call
-from tests.browser.chromium import log_in
+from tests.browser.chromium import browser, log_in
 from tests.conftest import make_event
 
 POSTED = 5_000
 """Events of one POST, the most there may be."""
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    """Return a browser for all tests here; each opens contexts of its own, which share nothing."""
+    with browser() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

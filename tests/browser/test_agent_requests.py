@@ -17,9 +17,9 @@ from obsagent.approvals import Approval, Approvals
 from obsagent.client import Client
 from obsagent.errors import ApprovalDenied
 from obsagent.event import new_id
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.chromium import browser, chromium_path
+from tests.browser.chromium import chromium_path
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no Chromium on this machine")
 
@@ -27,11 +27,10 @@ _SECONDS = 60
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    with browser() as started:
-        context = started.new_context()
-        yield context.new_page()
-        context.close()
+def page(chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context()
+    yield context.new_page()
+    context.close()
 
 
 @pytest.fixture

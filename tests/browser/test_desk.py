@@ -17,18 +17,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect
 
-from tests.browser.chromium import browser, chromium_path
+from tests.browser.chromium import chromium_path
 from tests.conftest import make_event
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no Chromium on this machine")
 
 SAID = "naïve 😀 日本 \u2028 <script>alert(1)</script> \u202eevil"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.calling import call
-from tests.browser.chromium import browser, chromium_path
+from tests.browser.chromium import chromium_path
 from tests.conftest import make_event
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no Chromium on this machine")
@@ -35,12 +35,6 @@ LINES = """() => [...document.querySelectorAll("[data-chart]")]
         one.drawn.getDatasetMeta(index).data.map((point) => point.options.radius),
     ]))"""
 _SECONDS = 60
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.calling import call
-from tests.browser.chromium import browser, chromium_path
+from tests.browser.chromium import chromium_path
 from tests.conftest import make_event
 
 pytestmark = pytest.mark.skipif(
@@ -33,12 +33,6 @@ crypto.subtle.importKey = (...given) => given[2].name === "Ed25519"
     ? Promise.reject(new DOMException("no Ed25519", "NotSupportedError"))
     : importKey(...given);
 }"""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

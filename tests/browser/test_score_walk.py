@@ -17,11 +17,11 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.calling import call
 from tests.browser.chromium import chromium_path
-from tests.browser.test_desk import chromium, page
+from tests.browser.test_desk import page
 from tests.conftest import make_event
 from tests.installation import clean_environment
 
-__all__ = ["chromium", "page"]  # fixtures, which pytest finds by their names here
+__all__ = ["page"]  # fixtures, which pytest finds by their names here
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no Chromium on this machine")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.calling import call
-from tests.browser.chromium import browser, chromium_path
+from tests.browser.chromium import chromium_path
 from tests.conftest import make_event
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no Chromium on this machine")
@@ -20,11 +20,11 @@ PATIENCE = 60_000
 
 
 @pytest.fixture
-def page(enter: Callable[..., None]) -> Iterator[Page]:
-    with browser() as chromium:
-        opened = chromium.new_page()
-        enter(opened)
-        yield opened
+def page(chromium: Browser, enter: Callable[..., None]) -> Iterator[Page]:
+    opened = chromium.new_page()
+    enter(opened)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

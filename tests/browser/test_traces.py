@@ -9,19 +9,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.chromium import browser, chromium_path
+from tests.browser.chromium import chromium_path
 from tests.browser.traced import LONG, Traced, keep_traces
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no Chromium on this machine")
 
 ATTACK = "<img src=x onerror=window.ran=1>"
 LIST = "/admin/tracing/trace/"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from tests.audit.ledger.bundles import (
     ledger,
     unpack,
 )
-from tests.browser.chromium import browser, chromium_path
+from tests.browser.chromium import chromium_path
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no Chromium on this machine")
 
@@ -40,12 +40,6 @@ async ([data, keys]) => {
           signers: verdict.signers};
 }
 """
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,10 @@ from playwright.sync_api import Page, expect
 from audit.verify import CHUNK
 from tests.browser.chromium import chromium_path
 from tests.browser.conftest import Workers
-from tests.browser.test_desk import agent, chromium, page
+from tests.browser.test_desk import agent, page
 from tests.conftest import make_event
 
-__all__ = ["agent", "chromium", "page"]  # fixtures, which pytest finds by their names here
+__all__ = ["agent", "page"]  # fixtures, which pytest finds by their names here
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no Chromium on this machine")
 

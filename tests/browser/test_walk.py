@@ -24,9 +24,9 @@ from tests.audit.test_admin import EXPECTED, WHO, _patterns
 from tests.browser.calling import call
 from tests.browser.chromium import chromium_path, log_in
 from tests.browser.conftest import Workers
-from tests.browser.test_desk import chromium, page, post_event
+from tests.browser.test_desk import page, post_event
 
-__all__ = ["chromium", "page"]  # fixtures, which pytest finds by their names here
+__all__ = ["page"]  # fixtures, which pytest finds by their names here
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no Chromium on this machine")
 
