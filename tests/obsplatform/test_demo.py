@@ -9,15 +9,15 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from django.core.management import CommandError, call_command
 
 from obsplatform.fleet.planted import PLANTED
-from tests.installation import ROOT, clean_environment, running
+from tests.installation import ROOT, running
 
 # The stories alone: enough to find every plant, quick to load.
 STORIES = ("--events", "0")
@@ -175,15 +175,16 @@ def test_the_contradiction_waits_in_quarantine_once(loaded: Loaded) -> None:
     assert found == [("conflict",)]
 
 
-def test_without_an_installation_it_says_what_to_give(tmp_path: Path) -> None:
-    told = demo(environment=clean_environment(OBS_DATA=str(tmp_path)))
+def test_without_an_installation_it_says_what_to_give() -> None:
+    with pytest.raises(CommandError) as refused:
+        call_command("demo")
 
-    assert told.returncode == 2
-    assert "give --url, --key, --governance-key, or start an installation" in told.stderr
+    assert refused.value.returncode == 2
+    assert "give --url, --key, --governance-key, or start an installation" in str(refused.value)
 
 
-def test_too_few_days_are_refused(tmp_path: Path) -> None:
-    told = demo("--days", "7", environment=clean_environment(OBS_DATA=str(tmp_path)))
+def test_too_few_days_are_refused() -> None:
+    with pytest.raises(CommandError, match="--days is at least 30") as refused:
+        call_command("demo", days=7)
 
-    assert told.returncode == 2
-    assert "--days is at least 30" in told.stderr
+    assert refused.value.returncode == 2

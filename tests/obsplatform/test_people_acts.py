@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,6 +24,13 @@ LOGIN = "/admin/login/"
 @pytest.fixture(autouse=True)
 def main(database: None) -> Ledger:
     return open_ledger(settings.LEDGER)
+
+
+@pytest.fixture(autouse=True)
+def _hashed_cheaply() -> Iterator[None]:
+    """What is written of a log-in does not depend on how a password is hashed."""
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
 
 
 @pytest.fixture
