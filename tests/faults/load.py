@@ -23,11 +23,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.conftest import make_event
+from tests.sizes import size
 
 ANSWER_SECONDS = 20  # then a request counts as unknown
 TAKEN_SECONDS = 300  # a bound against hanging: the supervisor pauses up to 30 s, again and again
 _PAUSES = (0.02, 0.2)  # seconds between two tries of the same events
-_GAPS = (0.0, 0.05)  # seconds between two batches
+_GAPS = (0.0, size(150, 50) / 1000)  # seconds between two batches
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 

@@ -46,7 +46,7 @@ def test_a_thousand_events_sent_five_times_over_ten_connections_are_a_thousand_e
             == EVENTS * (COPIES - 1)
         ),
         what="4,000 duplicates are told or dropped",
-        within=10,
+        within=60,  # a bound against hanging
     )
 
 

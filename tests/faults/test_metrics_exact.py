@@ -19,11 +19,12 @@ from tests.faults.scrapes import PATH, Scrapes, web_instance
 from tests.faults.storm import Victims
 from tests.faults.targets import Target, eventually
 from tests.installation import ROOT, data_folder
+from tests.sizes import size
 
 AGREED_SECONDS = 60  # a bound against hanging: a page is rendered every five seconds
 REBUILT_SECONDS = 240
 PORT = 18_480
-WORKERS = 3
+WORKERS = size(2, 3)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def second_data() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def second(_shared: Target, second_data: Path) -> Iterator[str]:
-    """Return the address of a second web instance, of three processes: with the first one four."""
+    """Return the address of a second web instance, of several processes that each render pages."""
     with web_instance(_shared.services(), second_data, port=PORT, workers=WORKERS) as url:
         yield url
 
@@ -108,6 +109,7 @@ def test_no_counter_falls_whichever_instance_answers_and_increases_add_up_to_sql
     agent: Agent,
     second: str,
     chance: random.Random,
+    rounds: int,
     seconds: int,
     tell: Callable[[str], None],
 ) -> None:
@@ -120,7 +122,7 @@ def test_no_counter_falls_whichever_instance_answers_and_increases_add_up_to_sql
         ends = time.monotonic() + seconds
         register_some(target, chance)
         kills = 0
-        while time.monotonic() < ends:
+        while kills < rounds or time.monotonic() < ends:
             storm.strike(target, agent, those_who_project(target), rounds=1, chance=chance)
             kills += 1
 
