@@ -51,6 +51,8 @@ def test_the_wheel_holds_the_package_alone_and_needs_nothing(built: Path) -> Non
     needed = [line for line in said.splitlines() if line.startswith("Requires-Dist")]
     assert all("extra ==" in line for line in needed)
     assert "Requires-Python: >=3.9" in said
+    extras = {line.split()[1] for line in said.splitlines() if line.startswith("Provides-Extra")}
+    assert extras == {"otel", "langchain", "openai", "mcp", "cli"}
 
 
 def test_the_source_distribution_has_the_readme(built: Path) -> None:
