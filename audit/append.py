@@ -227,7 +227,7 @@ def append_once(ledger_id: int, *, batch: int) -> Appended | None:
         with ExitStack() as whole:
             return _append_once(ledger_id, batch, whole)
     except psycopg.Error as error:
-        _months.clear()  # the month may be what is missing; look again at the next try
+        forget_months()  # one may be what is missing; look again at the next try
         log.error(
             "append.failed",
             ledger_id=ledger_id,
@@ -426,6 +426,11 @@ def _comparable(conflicts: list[_Waiting], fresh: list[_Waiting], ledger_id: int
 
 _months: set[date] = set()
 """First days of the months whose partition this process has seen."""
+
+
+def forget_months() -> None:
+    """Look for each month's partition again, as in a database that this process has not seen."""
+    _months.clear()
 
 
 def _make_months(connection: psycopg.Connection[Any], days: set[date]) -> None:

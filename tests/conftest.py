@@ -22,7 +22,7 @@ from django.db import connection
 from hypothesis import settings as hypothesis_settings
 from pytest_django.plugin import DjangoDbBlocker
 
-from audit.append import append_pending
+from audit.append import append_pending, forget_months
 from audit.auth import make_key
 from audit.ledgers import open_ledger
 from audit.models import Entry, Ledger
@@ -104,12 +104,14 @@ def _moved_to_an_empty_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
         shared = connection.settings_dict["NAME"]
         connection.close()
         connection.settings_dict["NAME"] = name or shared
+        forget_months()
         try:
             open_ledger(settings.LEDGER)
             yield
         finally:
             connection.close()
             connection.settings_dict["NAME"] = shared
+            forget_months()
 
 
 @pytest.fixture
