@@ -408,8 +408,19 @@ def enable_observability(
             if callable(method):
                 setattr(agent, each, _as_run(obs, method))
     agent.observability = obs
-    weakref.finalize(agent, obs.shutdown_now)
+    weakref.finalize(agent, _shut_down_aside, obs)
     return obs
+
+
+def _shut_down_aside(obs: Observability) -> None:
+    """Shut down in a thread of its own: an agent may go wherever something is being collected.
+
+    That may be in the thread that sends, which cannot wait for itself, or within a lock of ours.
+    """
+    try:
+        threading.Thread(target=obs.shutdown_now, name="obsagent-shutdown").start()
+    except RuntimeError:  # the interpreter is ending, and takes no more threads
+        obs.shutdown_now()
 
 
 def _as_run(obs: Observability, method: Any) -> Any:

@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import threading
+import time
 import unittest
 from typing import Any
 from unittest import mock
@@ -358,9 +359,39 @@ class OneLine(WithClient):
         agent.run()
         client = obs.client
         del agent
-        for _ in range(3):
-            gc.collect()
+        self.wait_until_closed(client)
 
+    def test_an_agent_that_goes_in_the_thread_that_sends_is_shut_down_as_well(self) -> None:
+        class Agent:
+            def run(self) -> None:
+                return None
+
+        agent: Any = Agent()
+        obs = enable_observability(
+            agent, endpoint=self.platform.url, key=KEY, spool=self.folder, enable_tracing=False
+        )
+        agent.run()
+        client = obs.client
+        # The sender's own step is where the last name of the agent goes.
+        held = [agent]
+        del agent
+        step = client._sender._step
+
+        def stepping() -> Any:
+            held.clear()
+            for _ in range(3):
+                gc.collect()
+            return step()
+
+        with mock.patch.object(client._sender, "_step", stepping):
+            client.event("x.test.step")
+            self.wait_until_closed(client)
+
+    def wait_until_closed(self, client: Any) -> None:
+        ends = time.monotonic() + 30
+        while not client.spool.is_closed and time.monotonic() < ends:
+            gc.collect()
+            time.sleep(0.02)
         assert client.spool.is_closed
 
     def test_off_nothing_is_touched(self) -> None:
