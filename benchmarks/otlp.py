@@ -32,6 +32,7 @@ from benchmarks.watch import Watch
 
 SCRIPT = "peer_otlp_ingest.py"
 _PEER = "arize-phoenix"
+_REST_SECONDS = 10  # what processes do at their start is over by then, ours and theirs
 _MAKE_SECONDS = 900
 _START_SECONDS = 180
 _SECONDS = 900
@@ -107,6 +108,7 @@ def _ours(script: Path, options: argparse.Namespace) -> dict[str, Any]:
         warm = argparse.Namespace(spans=options.batch * 4, batch=options.batch)
         _send(script, ours.url, warm, Path(work), *header)
         _wait(ours, spans=warm.spans, entries=warm.spans)
+        time.sleep(_REST_SECONDS)
         before = _entries(ours)
         with Watch(ours) as watch:
             said = _send(script, ours.url, options, Path(work), *header)
@@ -178,6 +180,7 @@ def _environment(work: Path) -> Path:
 
 def _phoenix(script: Path, python: Path, work: Path, options: argparse.Namespace) -> dict[str, Any]:
     with _running_phoenix(python, work) as url:
+        time.sleep(_REST_SECONDS)
         return _send(
             script,
             url,
