@@ -58,10 +58,11 @@ def new_id() -> str:
 
 def now() -> str:
     """Return the present moment as an event has it: UTC, microseconds, `Z`."""
-    return _as_text(time.time_ns())
+    return as_text(time.time_ns())
 
 
-def _as_text(nanoseconds: int) -> str:
+def as_text(nanoseconds: int) -> str:
+    """Return a moment, in nanoseconds since 1970, as an event has it."""
     global _second
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
     kept = _second  # one read: another thread may put another second there meanwhile

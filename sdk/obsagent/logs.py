@@ -2,9 +2,10 @@
 
     {"timestamp", "level", "logger", "message", "service", …context, …fields, "trace_id", "span_id"}
 
-Secrets are taken out by key name and by shape before a line is written. Lines go to standard error
-unless told otherwise, and to the platform when an outlet is given; what cannot be written is
-counted in `dropped`.
+Secrets are taken out by key name and by shape before a line is written. A field whose name the line
+itself needs, such as `level`, is written as `field.level`. Lines go to standard error unless told
+otherwise, and to the platform when an outlet is given; what cannot be written is counted in
+`dropped`.
 """
 
 from __future__ import annotations
@@ -17,19 +18,34 @@ import time
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, TextIO
+from json.encoder import encode_basestring as _quoted
+from typing import Any, NamedTuple, TextIO
 
 from obsagent import context
 from obsagent.canonical import as_json
-from obsagent.event import now
+from obsagent.event import as_text
 from obsagent.redact import Redactor
 
 LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 
-Line = dict[str, Any]
+
+class Line(NamedTuple):
+    """What was written, as it goes to the platform."""
+
+    at: int
+    """Nanoseconds since 1970."""
+    level: str
+    logger: str
+    message: str
+    fields: dict[str, Any]
+    """Of the context, of the call, and of the trace; without secrets."""
+
+
 Take = Callable[[Line], None]
 
 _fields: ContextVar[dict[str, Any]] = ContextVar("obsagent_log", default={})  # noqa: B039
+
+_RESERVED = frozenset({"timestamp", "level", "logger", "message", "service"})
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
@@ -45,6 +61,7 @@ class Logs:
         redactor: Redactor | None = None, take: Take | None = None,
     ) -> None:  # fmt: skip
         self.service = service
+        self._quoted_service = _quoted(service)
         self.dropped = 0
         """Lines that could not be written."""
         self.written = 0
@@ -91,37 +108,32 @@ class Logs:
     def write(self, logger: str, level: str, message: str, fields: dict[str, Any]) -> None:
         """Write one line; count it when it cannot be."""
         try:
-            line: Line = {
-                "timestamp": now(),
-                "level": level,
-                "logger": logger,
-                "message": self._redactor.text(message),
-                "service": self.service,
-            }
-            around = context.current()
-            if around:
-                _add_ids(line, around)
-            added = _fields.get()
-            if added:
-                line.update(added)
-            if fields:
-                line.update(self._redactor.tree(fields))
-            span = around.get("trace") or context.trace_of_span()
-            if span:
-                line.update(span)
-            text = _written(line) + "\n"
+            at = time.time_ns()
+            said = self._redactor.text(message)
+            found = self._found(fields)
+            text = (
+                f'{{"timestamp":"{as_text(at)}","level":"{level}","logger":{_quoted(logger)},'
+                f'"message":{_quoted(said)},"service":{self._quoted_service}{_written(found)}}}\n'
+            )
             with self._turn:
                 (self._stream or sys.stderr).write(text)
             self.written += 1
             if self._take is not None:
-                self._take(line)
-        except (
-            OSError,
-            TypeError,
-            ValueError,
-            RecursionError,
-        ):  # a closed stream, half a character
-            self.dropped += 1
+                self._take(Line(at, level, logger, said, found))
+        except (OSError, TypeError, ValueError, RecursionError):
+            self.dropped += 1  # a closed stream, half a character
+
+    def _found(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of a line: of its context, its own, and its trace."""
+        around = context.current()
+        added = _fields.get()
+        found = self._redactor.tree(fields)
+        if around or added:
+            found = {**_ids(around), **added, **found}
+        if not _RESERVED.isdisjoint(found):
+            found = {f"field.{name}" if name in _RESERVED else name: found[name] for name in found}
+        trace = around.get("trace") or context.trace_of_span()
+        return {**found, **trace} if trace else found
 
 
 class Logger:
@@ -140,43 +152,43 @@ class Logger:
         least = self._logs.level if self.level is None else self.level
         return LEVELS[level] >= least
 
-    def debug(self, message: str, **fields: Any) -> None:
+    def debug(self, message: str, /, **fields: Any) -> None:
         """Write a line of level DEBUG."""
         if self.is_enabled_for("DEBUG"):
             self._logs.write(self.name, "DEBUG", message, fields)
 
-    def info(self, message: str, **fields: Any) -> None:
+    def info(self, message: str, /, **fields: Any) -> None:
         """Write a line of level INFO."""
         if self.is_enabled_for("INFO"):
             self._logs.write(self.name, "INFO", message, fields)
 
-    def warning(self, message: str, **fields: Any) -> None:
+    def warning(self, message: str, /, **fields: Any) -> None:
         """Write a line of level WARNING."""
         if self.is_enabled_for("WARNING"):
             self._logs.write(self.name, "WARNING", message, fields)
 
-    def error(self, message: str, **fields: Any) -> None:
+    def error(self, message: str, /, **fields: Any) -> None:
         """Write a line of level ERROR."""
         if self.is_enabled_for("ERROR"):
             self._logs.write(self.name, "ERROR", message, fields)
 
-    def critical(self, message: str, **fields: Any) -> None:
+    def critical(self, message: str, /, **fields: Any) -> None:
         """Write a line of level CRITICAL."""
         if self.is_enabled_for("CRITICAL"):
             self._logs.write(self.name, "CRITICAL", message, fields)
 
-    def exception(self, message: str, **fields: Any) -> None:
+    def exception(self, message: str, /, **fields: Any) -> None:
         """Write a line of level ERROR with the exception that is being handled."""
         error = sys.exc_info()[1]
         if error is not None:
             fields = {"error_type": type(error).__name__, "error_message": str(error), **fields}
         self.error(message, **fields)
 
-    def decision(self, message: str, *, chosen: str, **fields: Any) -> None:
+    def decision(self, message: str, /, *, chosen: str, **fields: Any) -> None:
         """Write what the agent decided, and between what: `options`, `why`, `confidence`."""
         self.info(message, decision={"chosen": chosen, **fields})
 
-    def timed(self, message: str, **fields: Any) -> _Timed:
+    def timed(self, message: str, /, **fields: Any) -> _Timed:
         """Write a line at the end of a block, with `duration_ms` and how it went."""
         return _Timed(self, message, fields)
 
@@ -194,19 +206,17 @@ class _Timed:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         took = round((time.perf_counter() - self._started) * 1_000, 3)
+        fields = {**self._fields, "duration_ms": took}
         if error is None:
-            self._logger.info(self._message, **self._fields, duration_ms=took, status="success")
+            self._logger.info(self._message, **{**fields, "status": "success"})
         else:
-            self._logger.error(
-                self._message,
-                **self._fields,
-                duration_ms=took,
-                status="error",
-                error_type=type(error).__name__,
-            )
+            fields |= {"status": "error", "error_type": type(error).__name__}
+            self._logger.error(self._message, **fields)
 
 
-def _add_ids(line: Line, around: context.Fields) -> None:
+def _ids(around: context.Fields) -> dict[str, Any]:
+    """Return what a line says of the blocks that it was written in."""
+    ids = {}
     for block, field, name in (
         ("run", "id", "run_id"),
         ("run", "task_id", "task_id"),
@@ -215,14 +225,26 @@ def _add_ids(line: Line, around: context.Fields) -> None:
     ):
         value = around.get(block, {}).get(field)
         if value is not None:
-            line[name] = value
+            ids[name] = value
+    return ids
 
 
-def _written(line: Line) -> str:
+def _written(fields: dict[str, Any]) -> str:
+    """Return the fields as they stand in an object that has some already."""
     try:
-        return _encode(line)
+        # They are mostly short texts and numbers: to set up an encoder for them costs more.
+        return "".join([f",{_quoted(name)}:{_value(fields[name])}" for name in fields])
     except TypeError:  # a date, an object: as text
-        return _encode(as_json(line))
+        return "," + _encode(as_json(fields))[1:-1]
+
+
+def _value(value: Any) -> str:
+    kind = value.__class__
+    if kind is str:
+        return _quoted(value)
+    # What is no finite number differs from itself, and has a spelling of its own.
+    is_plain = kind is int or (kind is float and value - value == 0)
+    return repr(value) if is_plain else _encode(value)
 
 
 def _after_fork_in_child() -> None:

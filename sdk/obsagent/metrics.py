@@ -1,9 +1,9 @@
 """Count and time in the agent's own process. Owns counters, gauges and histograms. Never raises.
 
-A gauge is set under a lock. What is added to a counter and what a histogram observes is one append;
-each `FOLD_AT` of a label set, and whoever reads, fold what came: into a counter's value; into the
-sum, count and buckets of a histogram, which are over all, and its newest `KEPT` observations, over
-which percentiles are exact by linear interpolation.
+A gauge is set. What is added to a counter and what a histogram observes is one append; each
+`FOLD_AT` of a label set, and whoever reads, fold what came: into a counter's value; into the sum,
+count and buckets of a histogram, which are over all, and its newest `KEPT` observations, over which
+percentiles are exact by linear interpolation.
 At most `MOST_SERIES` label sets are kept; what comes beyond is counted in `overflow`.
 Prometheus text: `text()`. To the platform: points.py.
 """
@@ -20,7 +20,7 @@ import weakref
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, Union, cast
 
 KEPT = 4_096
 """Observations of a histogram that percentiles are made of: 32 KB a label set."""
@@ -39,7 +39,6 @@ TYPES = ("counter", "gauge", "histogram")
 Labels = dict[str, str]
 Series = tuple[str, tuple[tuple[str, str], ...]]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_Kind = TypeVar("_Kind")
 
 
 _all: weakref.WeakSet[Metrics] = weakref.WeakSet()
@@ -88,6 +87,17 @@ class Histogram:
         self.buckets[-1] += len(came) - below
 
 
+_Key = TypeVar("_Key")
+_Kept = TypeVar("_Kept")
+_Adding = Union[Counter, Histogram]
+
+
+def _remember(by_order: dict[_Key, _Kept], key: _Key, found: _Kept) -> None:
+    if len(by_order) >= 2 * MOST_SERIES:
+        by_order.clear()
+    by_order[key] = found
+
+
 def _taken(fresh: deque[float]) -> list[float]:
     # One by one: a list that is swapped for another would lose what a thread then appends.
     return [fresh.popleft() for _ in range(len(fresh))]
@@ -107,10 +117,11 @@ class Metrics:
 
     def __init__(self) -> None:
         self._counters: dict[Series, Counter] = {}
-        self._counters_by_order: dict[Series, Counter] = {}  # labels in whatever order they come
         self.gauges: dict[Series, float] = {}
+        self._gauges_by_order: dict[Series, Series] = {}
         self._histograms: dict[Series, Histogram] = {}
-        self._histograms_by_order: dict[Series, Histogram] = {}
+        self._by_order: dict[tuple[str, str, tuple[tuple[str, str], ...]], _Adding] = {}
+        """Counters and histograms by type, name, and labels in whatever order they come."""
         self.overflow = 0
         """Changes of label sets beyond `MOST_SERIES`."""
         self.refused = 0
@@ -123,77 +134,75 @@ class Metrics:
 
     def count(self, name: str, value: float = 1.0, labels: Labels | None = None) -> None:
         """Add to a counter; less than nothing is refused."""
-        if value < 0:
-            self.refused += 1
-            return
-        # Sorting the labels costs more than all the rest, so each order is known by itself.
-        try:
-            found = self._counters_by_order[name, tuple(labels.items()) if labels else ()]
-        except KeyError:
-            made = self._made(self._counters, self._counters_by_order, Counter, name, labels)
-            if made is None:
-                return
-            found = made
-        fresh = found.fresh
-        fresh.append(value)
-        if len(fresh) >= FOLD_AT:
-            with self._lock:
-                found.fold()
+        self.record(name, value, "counter", labels)
 
     def gauge(self, name: str, value: float, labels: Labels | None = None) -> None:
         """Set a gauge."""
-        series = (name, tuple(sorted(labels.items())) if labels else ())
+        given = (name, tuple(labels.items()) if labels else ())
+        series = self._gauges_by_order.get(given)
+        if series is not None:  # one that is there is set at once; only new ones make it grow
+            self.gauges[series] = value
+            return
+        series = (name, tuple(sorted(given[1])))
         with self._lock:
             if series in self.gauges or self._has_room():
                 self.gauges[series] = value
+                _remember(self._gauges_by_order, given, series)
 
     def observe(self, name: str, value: float, labels: Labels | None = None) -> None:
         """Take an observation of a histogram."""
-        try:
-            found = self._histograms_by_order[name, tuple(labels.items()) if labels else ()]
-        except KeyError:
-            made = self._made(self._histograms, self._histograms_by_order, Histogram, name, labels)
-            if made is None:
-                return
-            found = made
-        fresh = found.fresh
-        fresh.append(value)
-        if len(fresh) >= FOLD_AT:
-            with self._lock:
-                found.fold()
-
-    def _made(
-        self, all_: dict[Series, _Kind], by_order: dict[Series, _Kind], kind: Callable[[], _Kind],
-        name: str, labels: Labels | None,
-    ) -> _Kind | None:  # fmt: skip
-        """Return the counter or histogram of a label set, made when there is room for it."""
-        given = tuple(labels.items()) if labels else ()
-        series = (name, tuple(sorted(given)))
-        with self._lock:
-            found = all_.get(series)
-            if found is None:
-                if not self._has_room():
-                    return None
-                found = all_[series] = kind()
-            if len(by_order) >= 2 * MOST_SERIES:
-                by_order.clear()
-            by_order[name, given] = found
-        return found
+        self.record(name, value, "histogram", labels)
 
     def record(
         self, name: str, value: float, type: str = "counter", labels: Labels | None = None
     ) -> None:
         """Change a metric by the name of its type; what cannot be is counted in `refused`."""
-        change = _CHANGES.get(type)
         kind = value.__class__
         # What is no finite number differs from itself, or cannot be subtracted.
-        if change is not None and (kind is float or kind is int) and value - value == 0:
-            try:
-                change(self, name, value, labels)
-            except (AttributeError, TypeError):  # labels that are none
-                self.refused += 1
-        else:
+        if not ((kind is float or kind is int) and value - value == 0):
             self.refused += 1
+            return
+        try:
+            if type == "gauge":
+                self.gauge(name, value, labels)
+                return
+            # Sorting the labels costs more than all the rest, so each order is known by itself.
+            found = self._by_order.get((type, name, tuple(labels.items()) if labels else ()))
+            if found is None:
+                found = self._made(type, name, value, labels)
+                if found is None:
+                    return
+        except (AttributeError, TypeError):  # labels that are none
+            self.refused += 1
+            return
+        if value < 0 and type == "counter":
+            self.refused += 1
+            return
+        fresh = found.fresh
+        fresh.append(value)
+        if len(fresh) >= FOLD_AT:
+            with self._lock:
+                found.fold()
+
+    def _made(self, type: str, name: str, value: float, labels: Labels | None) -> _Adding | None:
+        """Return the counter or histogram of a label set, made when there is room for it.
+
+        None when there is none, and for what is refused.
+        """
+        if type not in TYPES or (value < 0 and type == "counter"):
+            self.refused += 1
+            return None
+        given = tuple(labels.items()) if labels else ()
+        series = (name, tuple(sorted(given)))
+        with self._lock:
+            known: dict[Series, Any] = self._counters if type == "counter" else self._histograms
+            found: _Adding | None = known.get(series)
+            if found is None:
+                if not self._has_room():
+                    return None
+                found = known[series] = Counter() if type == "counter" else Histogram()
+            _remember(self._by_order, (type, name, given), found)
+        return found
 
     def _has_room(self) -> bool:
         if len(self._counters) + len(self.gauges) + len(self._histograms) < MOST_SERIES:
@@ -315,12 +324,6 @@ def _after_fork_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
-
-_CHANGES: dict[str, Callable[[Metrics, str, float, Labels | None], None]] = {
-    "counter": Metrics.count,
-    "gauge": Metrics.gauge,
-    "histogram": Metrics.observe,
-}
 
 
 def interpolated(ordered: list[float], share: float) -> float | None:

@@ -60,7 +60,7 @@ class Outlet:
         said = {**self._said_of_resource, "service.instance.id": new_id()}
         self._resource = {"attributes": [attribute(name, value) for name, value in said.items()]}
         self._export: Export | None = None  # sent, and not acknowledged
-        self._lines: deque[tuple[int, Line]] = deque()
+        self._lines: deque[Line] = deque()
         self._stop = threading.Event()
         self._turn = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -77,7 +77,7 @@ class Outlet:
         if len(self._lines) >= MOST_LINES:
             self.dropped_lines += 1
             return
-        self._lines.append((time.time_ns(), line))
+        self._lines.append(line)
         if self._thread is None:
             self.start()
 
@@ -160,7 +160,7 @@ class Outlet:
             some = [self._lines[place] for place in range(min(_AT_ONCE, len(self._lines)))]
             scope = {
                 "scope": {"name": "obsagent"},
-                "logRecords": [_log_record(at, line) for at, line in some],
+                "logRecords": [_log_record(line) for line in some],
             }
             self._post(
                 LOGS_PATH, {"resourceLogs": [{"resource": self._resource, "scopeLogs": [scope]}]}
@@ -174,19 +174,17 @@ class Outlet:
             raise NotDelivered(answer.why(), status=answer.status)
 
 
-def _log_record(at: int, line: Line) -> dict[str, Any]:
-    fields = {name: value for name, value in line.items() if name not in _NO_ATTRIBUTE}
-    record: dict[str, Any] = {
-        "timeUnixNano": str(at),
-        "severityNumber": _SEVERITY[line["level"]],
-        "severityText": line["level"],
-        "body": {"stringValue": line["message"]},
+def _log_record(line: Line) -> dict[str, Any]:
+    fields = {"logger": line.logger, **line.fields}
+    ids = {said: fields.pop(name) for name, said in _TRACE_IDS if name in fields}
+    return {
+        "timeUnixNano": str(line.at),
+        "severityNumber": _SEVERITY[line.level],
+        "severityText": line.level,
+        "body": {"stringValue": line.message},
         "attributes": [attribute(name, value) for name, value in fields.items()],
+        **ids,
     }
-    for name, said in (("trace_id", "traceId"), ("span_id", "spanId")):
-        if name in line:
-            record[said] = line[name]
-    return record
 
 
-_NO_ATTRIBUTE = frozenset({"timestamp", "level", "message", "trace_id", "span_id", "service"})
+_TRACE_IDS = (("trace_id", "traceId"), ("span_id", "spanId"))

@@ -4,8 +4,9 @@ A value under a key like `password` is replaced whole; a secret that is known by
 token, a private key) is replaced where it stands. Counts like `max_tokens` and digests are left
 alone. The rules are those of the platform, which looks again: a contract test holds them together.
 
-Cheap where there is nothing to find: names are looked up in a memory of names seen, and a shape's
-pattern runs only on text that holds its mark and one of its literals.
+Cheap where there is nothing to find: names are looked up in a memory of names seen, short texts in
+one of texts that were clean, and a shape's pattern runs only on text that holds its mark and one of
+its literals.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ _HARMLESS_NAMES: Final = frozenset(
 _COUNTABLE_ENDING: Final = "token"
 
 _MOST_NAMES_REMEMBERED: Final = 10_000
+_SHORT: Final = 64
+_MOST_TEXTS_REMEMBERED: Final = 2_000
 
 
 class Shape(NamedTuple):
@@ -273,9 +276,23 @@ class Redactor:
         self._extra_names = frozenset(_squashed(name) for name in extra_keys)
         self._extra_patterns = tuple(re.compile(pattern) for pattern in extra_patterns)
         self._names: dict[str, bool] = {}
+        # An agent's messages and names come again and again. Only clean texts stand here.
+        self._clean: set[str] = set()
 
     def text(self, text: str) -> str:
         """Return the text without secrets; the same object when it holds none."""
+        return text if text in self._clean else self._look(text)
+
+    def _look(self, text: str) -> str:
+        """Return a text that is not known to be clean without secrets."""
+        clean = self._without_secrets(text)
+        if clean is text and len(text) <= _SHORT:
+            if len(self._clean) >= _MOST_TEXTS_REMEMBERED:
+                self._clean.clear()  # texts that never come again must not fill the memory
+            self._clean.add(text)
+        return clean
+
+    def _without_secrets(self, text: str) -> str:
         clean = text
         done = None
         for mark, shapes in _SHAPES_BY_MARK:

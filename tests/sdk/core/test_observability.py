@@ -6,19 +6,22 @@ import asyncio
 import gc
 import io
 import json
+import math
 import os
 import re
 import signal
 import threading
 import time
 import unittest
+from datetime import datetime, timezone
+from enum import IntEnum
 from typing import Any
 from unittest import mock
 
 from obsagent import Observability, ObservabilityManager, enable_observability, tracing
 from obsagent.errors import NotConfigured
 from obsagent.kaizen import ACTION_NAMES, action_of
-from obsagent.logs import Logs
+from obsagent.logs import Line, Logs
 from obsagent.metrics import MOST_SERIES, Metrics
 from obsagent.schema import ACTIONS
 
@@ -113,6 +116,14 @@ class Counting(unittest.TestCase):
         assert metrics.histograms[("t", ())].count == 4
 
 
+class _Words(str):
+    """A text of a class of its own, as frameworks have."""
+
+
+class _Level(IntEnum):
+    LOW = 2
+
+
 class Logging(unittest.TestCase):
     def setUp(self) -> None:
         self.stream = io.StringIO()
@@ -132,6 +143,62 @@ class Logging(unittest.TestCase):
         assert (line["level"], line["logger"], line["service"]) == ("INFO", "x", "svc")
         assert (line["agent_id"], line["tokens_used"]) == ("alice", 5)
         assert line["timestamp"].endswith("Z")
+
+    def test_a_line_is_written_as_json_writes_it(self) -> None:
+        fields: dict[str, Any] = {
+            "text": 'quote " back \\ line\n tab\t bell\x07 é \u2028 \U0001f600',
+            "key \" é": "x", "whole": -3, "large": 10**30, "zero": -0.0, "small": 1e-7,
+            "exact": 0.1 + 0.2, "huge": 1e300, "yes": True, "none": None,
+            "tree": {"a": [1, 2.5, "é", {"b": False}]}, "list": [], "no_number": math.nan,
+            "beyond": math.inf, "below": -math.inf, "own": _Words("said"), "level_of": _Level(2),
+        }  # fmt: skip
+        self.logs.get_logger("x").info("m", **fields)
+
+        text = self.stream.getvalue()
+        written = json.loads(text)
+        for name in ("timestamp", "level", "logger", "message", "service"):
+            del written[name]
+        bare = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode(fields)
+        assert text.endswith(f",{bare[1:]}\n")
+        assert repr(written) == repr(json.loads(bare))
+
+    def test_no_field_takes_the_place_of_what_a_line_is(self) -> None:
+        taken: list[Line] = []
+        self.logs = Logs("svc", stream=self.stream, take=taken.append)
+        self.logs.add_context(service="other")
+        logger = self.logs.get_logger("x")
+        logger.info("said", level="high", message="m", logger="l", timestamp=0, n=1)
+        with logger.timed("took", status="s", duration_ms="d", self_="x"):
+            pass
+
+        said, took = self.lines()
+        assert (said["level"], said["logger"], said["message"], said["service"]) == (
+            "INFO", "x", "said", "svc",
+        )  # fmt: skip
+        fields: dict[str, Any] = {"field.level": "high", "field.message": "m", "field.logger": "l"}
+        fields |= {"field.timestamp": 0, "field.service": "other", "n": 1}
+        assert said.items() >= fields.items()
+        assert taken[0].fields == fields
+        assert (took["status"], took["self_"]) == ("success", "x")
+        assert took["duration_ms"] >= 0
+
+    def test_what_json_has_no_word_for_is_written_as_text(self) -> None:
+        at = datetime(2026, 1, 2, tzinfo=timezone.utc)
+        self.logs.get_logger("x").info("m", at=at, n=1)
+
+        (line,) = self.lines()
+        assert "2026-01-02" in line["at"]
+        assert line["n"] == 1
+
+    def test_a_text_that_was_clean_once_hides_no_secret_later(self) -> None:
+        secret = "sk-abcdefghijklmnop1234"
+        for number in range(3_000):  # more than are remembered
+            self.logs.get_logger("x").info(f"step {number}", what="clean")
+            if number % 500 == 0:
+                self.logs.get_logger("x").info(f"with {secret}", what=secret)
+
+        assert secret not in self.stream.getvalue()
+        assert self.stream.getvalue().count("***REDACTED***") == 12
 
     def test_a_logger_of_a_name_is_one(self) -> None:
         assert self.logs.get_logger("x") is self.logs.get_logger("x")
@@ -218,6 +285,12 @@ class WholeObject(WithClient):
         asyncio.run(work())
         with obs.span("x") as span, obs.timer("t"):
             span.set_attribute("a", 1)
+        with obs.span("y") as again:
+            assert again is span
+        with self.assertRaises(KeyError), obs.span("z"):
+            raise KeyError
+
+        assert obs.timer("t")(lambda: 3)() == 3
         assert obs.get_logger("x") is None
         assert obs.get_tracing_manager() is None
         assert obs.event("tool.invoke") is None
