@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from audit.ledger.canonical import SAFE_INTEGER
+from tracing.masked import cut
 
 LONGEST_NAME: Final = 200
 """Characters of a name of something; an event's fields hold no more."""
@@ -37,7 +38,7 @@ def text(said: Mapping[str, Any], *names: str) -> str:
 def name_of(value: Any) -> str:
     """Return a name of something, at most LONGEST_NAME characters; empty for what names nothing."""
     if type(value) is str:
-        return value if len(value) <= LONGEST_NAME else value[:LONGEST_NAME]
+        return cut(value, LONGEST_NAME)
     if type(value) is int:  # ids of databases are sent as they are
         return str(value)
     return ""

@@ -12,7 +12,9 @@ import re
 from typing import Any, Final
 
 from audit.actions import ACTIONS
+from tracing.attributes import LONGEST_NAME
 from tracing.contents import digest
+from tracing.masked import cut
 from tracing.otlp import LogRecord, Span
 from tracing.semconv import Meaning, meaning_of
 from tracing.span_event import Who, actor_block, agent_block, event_of, time_of
@@ -113,7 +115,12 @@ def _base(record: LogRecord, one: Who, meaning: Meaning, at_ns: int) -> dict[str
         "occurred_at": time_of(at_ns),
         "agent": agent_block(one, meaning),
         "actor": actor_block(one, meaning),
-        "details": {"otlp": {"scope": record.scope[:200], "line": name_of(record)[:200]}},
+        "details": {
+            "otlp": {
+                "scope": cut(record.scope, LONGEST_NAME),
+                "line": cut(name_of(record), LONGEST_NAME),
+            }
+        },
     }
     if record.trace_id:
         event["run"] = {"id": record.trace_id}

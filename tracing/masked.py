@@ -100,6 +100,15 @@ class Mask(Redactor):
         return f"{clean} … cut from {len(text):,} characters, sha256 {digest}"
 
 
+def cut(text: str, most: int) -> str:
+    """Return at most so many characters of a text, and no half of a secret that is cut through.
+
+    What is left of one is not known by its look any more, so a text is masked before it is cut, by
+    the rules that all installations have.
+    """
+    return text if len(text) <= most else _BEFORE_A_CUT.text(text[: most + _MARGIN])[:most]
+
+
 def _fitted(value: Any, left: int) -> tuple[Any, int]:
     """Return the value if it fits what is left, else a mark; and what is left then."""
     size = len(_encode(value))
@@ -123,3 +132,6 @@ def _replaced(value: Any) -> Any:
     if type(value) is list:
         return [_replaced(member) for member in value]
     return value
+
+
+_BEFORE_A_CUT: Final = Mask()

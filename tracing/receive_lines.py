@@ -26,6 +26,7 @@ from tracing.arrival import AT_ONCE, TRIES, Arrival, Taken, TakenMeanwhile, mask
 from tracing.attributes import text
 from tracing.copying import NULL, cell, json_cell, line
 from tracing.line_event import event_of_record, name_of
+from tracing.masked import cut
 from tracing.otlp import LogRecord
 from tracing.span_event import Who, agent_of, time_of, who
 
@@ -155,7 +156,7 @@ def _id(said: str, kind: str) -> str:
 
 
 def _logger(record: LogRecord) -> str:
-    return text(record.attributes, "logger", "logger.name") or record.scope[:_LONGEST_LOGGER]
+    return text(record.attributes, "logger", "logger.name") or cut(record.scope, _LONGEST_LOGGER)
 
 
 def _message(record: LogRecord) -> str:

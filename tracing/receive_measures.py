@@ -24,6 +24,7 @@ from audit.cloudevents import namespace
 from audit.receive import Incoming, receive
 from tracing import days
 from tracing.arrival import AT_ONCE, Arrival, Taken, mask, note_refused
+from tracing.masked import cut
 from tracing.otlp import Point
 from tracing.semconv import meaning_of
 from tracing.span_event import Who, actor_block, agent_block, time_of, who
@@ -80,15 +81,15 @@ def _unusable(point: Point) -> str:
 
 def _labels(attributes: Mapping[str, Any]) -> dict[str, str]:
     return {
-        _ODD.sub("_", name.lower())[:_LONGEST_LABEL]: _label(value)
+        _ODD.sub("_", cut(name, _LONGEST_LABEL).lower()): _label(value)
         for name, value in attributes.items()
     }
 
 
 def _label(value: Any) -> str:
     if type(value) is str:
-        return value[:_LONGEST_LABEL]
-    return msgspec.json.encode(value).decode()[:_LONGEST_LABEL]
+        return cut(value, _LONGEST_LABEL)
+    return cut(msgspec.json.encode(value).decode(), _LONGEST_LABEL)
 
 
 def _event(point: Point, labels: Mapping[str, str], one: Who) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from tracing import counted_spans, days, span_event, stored_spans
 from tracing.arrival import AT_ONCE, TRIES, Arrival, Taken, TakenMeanwhile, mask, note_refused
 from tracing.contents import digest
 from tracing.copying import cell, json_cell, number_cell
+from tracing.masked import cut
 from tracing.nesting import Nesting
 from tracing.otlp import Span
 from tracing.semconv import Meaning, meaning_of
@@ -139,7 +140,7 @@ def _row(
     attributes, events, links = mask().parts(span.attributes, span.events, span.links)
     if span.dropped:
         attributes = _with_dropped(attributes, span.dropped)
-    name = cells[span.name[:_LONGEST_NAME]]
+    name = cells[cut(span.name, _LONGEST_NAME)]
     service = cells[one.service]
     is_agents = meaning.operation or one.agent_id
     agent_id = cells[span_event.agent_of(one, meaning.agent_name)] if is_agents else ""

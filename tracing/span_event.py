@@ -22,6 +22,7 @@ from audit.cloudevents import namespace
 from audit.ledger.canonical import SAFE_INTEGER
 from tracing.attributes import LONGEST_NAME, text
 from tracing.contents import digest, size_of
+from tracing.masked import cut
 from tracing.otlp import Span
 from tracing.semconv import Meaning
 
@@ -115,7 +116,7 @@ def agent_of(one: Who, name: str) -> str:
     if one.agent_id:
         return one.agent_id
     service = one.service or _UNKNOWN_SERVICE
-    return f"{service}/{name}"[:LONGEST_NAME] if name else service
+    return cut(f"{service}/{name}", LONGEST_NAME) if name else service
 
 
 def action_of(meaning: Meaning, *, is_error: bool) -> str:
@@ -232,8 +233,8 @@ def actor_block(one: Who, meaning: Meaning) -> dict[str, str]:
 def _details(span: Span, meaning: Meaning) -> dict[str, str]:
     return _without_empty(
         {
-            "span": span.name[:LONGEST_NAME],
-            "scope": span.scope[:LONGEST_NAME],
+            "span": cut(span.name, LONGEST_NAME),
+            "scope": cut(span.scope, LONGEST_NAME),
             "agent_id": meaning.agent_id,
         }
     )
@@ -249,14 +250,14 @@ def _target(category: str, action: str, meaning: Meaning, span: Span) -> dict[st
         name = meaning.workflow or meaning.workflow_id or meaning.subject
     if not name and category == "action":
         return None
-    return {"type": kind, "id": name or span.name[:LONGEST_NAME] or kind}
+    return {"type": kind, "id": name or cut(span.name, LONGEST_NAME) or kind}
 
 
 def _error(span: Span, meaning: Meaning) -> dict[str, str]:
     message = span.status_message or meaning.error_message
     if _TRACEBACK in message:  # the exception's own words, where they were sent as well
         message = meaning.error_message or message
-    return _without_empty({"type": meaning.error_type, "message": message[:LONGEST_MESSAGE]})
+    return _without_empty({"type": meaning.error_type, "message": cut(message, LONGEST_MESSAGE)})
 
 
 def _add_blocks(event: dict[str, Any], category: str, meaning: Meaning) -> None:

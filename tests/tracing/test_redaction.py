@@ -33,7 +33,7 @@ from tests.tracing.redaction.corpus import (
     Secret,
 )
 from tracing import logs
-from tracing.masked import Mask
+from tracing.masked import Mask, cut
 from tracing.otel import Clean
 
 REDACTORS = {
@@ -87,6 +87,20 @@ def test_what_we_write_ourselves_is_left_alone_unless_an_installation_means_it()
     }
     assert Mask(extra_patterns=[r"^2026-11-21"]).tree(event)["occurred_at"].startswith(REPLACEMENT)
     assert Mask(extra_keys=["span_id"]).tree(event)["trace"] == {"span_id": REPLACEMENT}
+
+
+def test_no_half_of_a_secret_is_left_where_a_text_is_cut() -> None:
+    mask, most = Mask(), 200
+    left = []
+    for each in SECRETS:
+        text = said(each)
+        for shown in range(4, 16):  # characters of its heart that a plain cut would leave
+            before = "x " * most
+            long = before[-(most - text.index(each.heart) - shown) :] + text
+            if each.heart[:4] in mask.text(cut(long, most)):
+                left.append((each.name, shown))
+
+    assert left == []
 
 
 def test_a_text_that_was_clean_is_still_masked_within_another_one() -> None:
