@@ -1041,6 +1041,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--only", action="append", default=[], help="a page's name; may be repeated"
     )
+    parser.add_argument("--width", type=int, choices=[*WIDTHS], help="at this width only")
+    parser.add_argument("--theme", choices=[*THEMES], help="in this theme only")
     asked = parser.parse_args(arguments)
     if not asked.ready.exists():
         print(f"{asked.ready} does not exist; start one with manage.py up", file=sys.stderr)  # noqa: T201
@@ -1053,8 +1055,8 @@ def main(arguments: list[str]) -> int:
     else:
         keep_traces(ready, asked.ready.parent)
     with browser() as chromium:
-        for width in WIDTHS:
-            for theme in THEMES:
+        for width in [asked.width] if asked.width else WIDTHS:
+            for theme in [asked.theme] if asked.theme else THEMES:
                 count, found = photograph(
                     chromium, ready, asked.folder, width=width, theme=theme, only=set(asked.only)
                 )
