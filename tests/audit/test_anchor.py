@@ -536,7 +536,7 @@ def delaying(url: str, until: threading.Event) -> Iterator[str]:
             assert until.wait(30)
             request = urllib.request.Request(url + self.path, data=body, method="POST")
             try:
-                with urllib.request.urlopen(request, timeout=10) as answer:
+                with urllib.request.urlopen(request, timeout=60) as answer:
                     status, said = answer.status, answer.read()
             except urllib.error.HTTPError as refusal:
                 status, said = refusal.code, refusal.read()

@@ -293,7 +293,7 @@ def test_a_process_killed_amid_its_work_leaves_what_another_makes_anew(
     while process.poll() is None and not list(folder.glob("*.part/*.pdf")):
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     report.refresh_from_db()
     assert report.state == "running"
     assert not folder_of(report).exists()

@@ -368,7 +368,7 @@ def free_port() -> int:
 
 def query(prometheus: str, expression: str) -> list[dict[str, Any]]:
     url = f"http://{prometheus}/api/v1/query?query={urllib.parse.quote(expression)}"
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=30) as answer:
         body = json.load(answer)
     found: list[dict[str, Any]] = body["data"]["result"]
     return found
@@ -410,7 +410,7 @@ def test_real_prometheus_scrapes_and_answers(ledger: Ledger, address: str, tmp_p
         buckets = query(listen, "count(obs_audit_append_duration_seconds_bucket)")
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
     assert [result["value"][1] for result in found] == ["0.5"], (tmp_path / "log").read_text()
     assert buckets[0]["value"][1] == str(len(appendstats.ENTRY_EDGES) + 1)

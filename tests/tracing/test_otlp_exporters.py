@@ -291,7 +291,7 @@ def test_with_a_certificate_it_speaks_tls_alone(
             grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
             pytest.raises(grpc.RpcError) as refusal,
         ):
-            channel.unary_unary(TRACES)(b"", metadata=metadata, timeout=10)
+            channel.unary_unary(TRACES)(b"", metadata=metadata, timeout=30)
     finally:
         server.stop(5).wait()
 
