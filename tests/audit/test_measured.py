@@ -126,7 +126,9 @@ def test_each_entry_counts_once_on_its_way_to_chain_and_seal(
         ("chained", ledger.name): 12,
         ("sealed", ledger.name): 12,
     }
-    assert found["obs_observability_overhead_seconds_total"].keys() == {("audit",)}
+    # One line of log in some stands for the rest, and may be one of these.
+    overhead = found["obs_observability_overhead_seconds_total"].keys()
+    assert overhead - {("logging",)} == {("audit",)}
 
 
 def test_of_a_long_stretch_some_entries_stand_for_the_rest(
