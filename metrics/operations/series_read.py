@@ -12,18 +12,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from audit.database import rows
 from metrics.family import Family
 from metrics.operations.cells import Group, Histogram, Steps, read_counts, read_histograms
-from metrics.operations.chart import Query
+from metrics.operations.chart import Query, Where
 from metrics.operations.pieces import Pieces, pieces_of
 from metrics.operations.window import Window
 from metrics.spans import SOURCES
 
 Asked: TypeAlias = tuple[str, tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]
 """A family's name, the labels that are told apart, and by label the values that count."""
+
+T = TypeVar("T")
 
 GAUGE_PATIENCE: Final = 2
 """Minutes that a gauge may be silent before a step has nothing of it."""
@@ -105,49 +107,95 @@ def read(queries: Iterable[Query], window: Window, scope: Scope) -> Sums:
     Gauges are in their unit. What is asked of the database is bounded by steps and by series, not
     by minutes.
     """
-    kept = _kept(queries)
+    wanted = {label: (value,) for label, value in scope.filters.items()}
+    return _read(_kept(queries), window, scope.ledgers, wanted)
+
+
+def read_each(
+    queries: Iterable[Query], window: Window, scope: Scope, *, label: str, values: Sequence[str]
+) -> list[Sums]:
+    """Return what `read` says of this scope narrowed to each value of a label.
+
+    Read at once: a family's rows are gone through once, however many values there are.
+    """
+    wanted = {each: (value,) for each, value in scope.filters.items()} | {label: tuple(values)}
+    kept = _kept(queries, apart=label)
+    sums = _read(kept, window, scope.ledgers, wanted)
+    return [_only(sums, kept, label, value) for value in values]
+
+
+def _read(
+    kept: Mapping[Family, tuple[str, ...]],
+    window: Window,
+    ledgers: Mapping[int, str],
+    wanted: Where,
+) -> Sums:
     pieces = {source: pieces_of(source, window) for source in SOURCES}
     counted = [family for family in kept if family.kind != "gauge"]
-    names = _names(counted, scope, pieces)
+    names = _names(counted, ledgers, pieces)
     groups = {
         kind: {
-            family: _groups(family, kept[family], names.get(family.name, ()), scope)
+            family: _groups(family, kept[family], names.get(family.name, ()), ledgers, wanted)
             for family in counted
             if family.kind == kind
         }
         for kind in ("counter", "histogram")
     }
-    ledgers = list(scope.ledgers)
     return Sums(
         labels={family.name: labels for family, labels in kept.items()},
-        counts=read_counts(groups["counter"], window, ledgers, pieces),
-        histograms=read_histograms(groups["histogram"], window, ledgers, pieces),
-        gauges=_gauges([each for each in kept if each.kind == "gauge"], window, scope),
+        counts=read_counts(groups["counter"], window, list(ledgers), pieces),
+        histograms=read_histograms(groups["histogram"], window, list(ledgers), pieces),
+        gauges=_gauges([each for each in kept if each.kind == "gauge"], window, ledgers, wanted),
     )
 
 
-def _kept(queries: Iterable[Query]) -> dict[Family, tuple[str, ...]]:
+def _kept(queries: Iterable[Query], *, apart: str = "") -> dict[Family, tuple[str, ...]]:
     """Return the labels that somebody needs of each family, in its order."""
     wanted: defaultdict[Family, set[str]] = defaultdict(set)
     for query in queries:
-        wanted[query.family].update(query.by, query.where, query.part)
+        wanted[query.family].update(query.by, query.where, query.part, (apart,))
         if query.over is not None:
-            wanted[query.over].update(query.by, query.over_where)
+            wanted[query.over].update(query.by, query.over_where, (apart,))
     return {
         family: tuple(label for label in family.labels if label in labels)
         for family, labels in wanted.items()
     }
 
 
+def _only(sums: Sums, families: Iterable[Family], label: str, value: str) -> Sums:
+    """Return the sums of one value of a label; a family without it is not narrowed."""
+
+    def narrowed(read: Mapping[str, Mapping[Group, T]]) -> dict[str, dict[Group, T]]:
+        found: dict[str, dict[Group, T]] = {}
+        for family in families:
+            # Gauges keep all of their labels.
+            labels = family.labels if family.kind == "gauge" else sums.labels[family.name]
+            place = labels.index(label) if label in labels else None
+            if family.name in read:
+                found[family.name] = {
+                    group: each
+                    for group, each in read[family.name].items()
+                    if place is None or group[place] == value
+                }
+        return found
+
+    return Sums(
+        labels=sums.labels,
+        counts=narrowed(sums.counts),
+        histograms=narrowed(sums.histograms),
+        gauges=narrowed(sums.gauges),
+    )
+
+
 def _names(
-    families: Sequence[Family], scope: Scope, pieces: Pieces
+    families: Sequence[Family], ledgers: Mapping[int, str], pieces: Pieces
 ) -> Mapping[str, list[tuple[str, ...]]]:
     """Return which series there ever were of each family."""
     found: defaultdict[str, list[tuple[str, ...]]] = defaultdict(list)
     requests = [each.name for each in families if "http" in each.sources]
     asked = {
         "families": [each.name for each in families if "http" not in each.sources],
-        "ledgers": list(scope.ledgers),
+        "ledgers": list(ledgers),
     }
     said = rows(_NAMES, asked)
     for piece in pieces["processes"] if requests else ():
@@ -172,27 +220,28 @@ def _groups(
     family: Family,
     kept: tuple[str, ...],
     names: Iterable[tuple[str, ...]],
-    scope: Scope,
+    ledgers: Mapping[int, str],
+    wanted: Where,
 ) -> dict[str, Group]:
     """Return the group of each series that counts, by its labels as rows have them."""
     places = [family.labels.index(label) for label in kept]
-    wanted: dict[int, tuple[str, ...]] = {
-        family.labels.index(label): (value,)
-        for label, value in scope.filters.items()
+    allowed = {
+        family.labels.index(label): values
+        for label, values in wanted.items()
         if label in family.labels
     }
     if "ledger" in family.labels:
-        wanted[family.labels.index("ledger")] = tuple(scope.ledgers.values())
+        allowed[family.labels.index("ledger")] = tuple(ledgers.values())
     return {
         " ".join(values): tuple(values[place] for place in places)
         for values in names
         if len(values) >= len(family.labels)
-        and all(values[place] in allowed for place, allowed in wanted.items())
+        and all(values[place] in some for place, some in allowed.items())
     }
 
 
 def _gauges(
-    families: Sequence[Family], window: Window, scope: Scope
+    families: Sequence[Family], window: Window, ledgers: Mapping[int, str], wanted: Where
 ) -> dict[str, dict[Group, list[float | None]]]:
     """Return the last value that each series had in each step, as series: nothing is added up."""
     if not families:
@@ -211,7 +260,7 @@ def _gauges(
     for family in families:
         named = {labels: values for (name, labels), values in said.items() if name == family.name}
         series = [tuple(labels.split(" ")) if labels else () for labels in named]
-        groups = _groups(family, family.labels, series, scope)
+        groups = _groups(family, family.labels, series, ledgers, wanted)
         found[family.name] = {
             groups[labels]: values for labels, values in named.items() if labels in groups
         }

@@ -23,7 +23,7 @@ from metrics.admin.operations.asked import Asked, read_asked, sent_on
 from metrics.admin.operations.drawn import Drawn, Tile, Ways, draw, tiles
 from metrics.labels import OTHER
 from metrics.operations import agents
-from metrics.operations.series_read import Scope, read
+from metrics.operations.series_read import Scope, Sums, read_each
 from metrics.operations.who import agent_ids
 from metrics.operations.window import DAY, Window, own_window
 
@@ -101,8 +101,10 @@ def _sides(
     ids = agent_ids(asked.scope.ledgers)
     words = ("since then", "before") if is_around else ("", "")
     sides = [
-        _side(replace(asked, window=window), name, when, ids)
-        for name, window, when in zip(names, windows, words, strict=True)
+        _side(replace(asked, window=window), name, when, ids, sums)
+        for name, window, when, sums in zip(
+            names, windows, words, _read(asked.scope, names, windows), strict=True
+        )
     ]
     left, right = sides
     return {
@@ -116,10 +118,20 @@ def _sides(
     }
 
 
-def _side(asked: Asked, name: str, when: str, ids: Mapping[str, Sequence[str]]) -> Side:
+def _read(scope: Scope, names: tuple[str, str], windows: tuple[Window, Window]) -> Sequence[Sums]:
+    """Return the sums of both; of one range they are read at once."""
+    queries = agents.ONE.queries()
+    if windows[0] == windows[1]:
+        return read_each(queries, windows[0], scope, label="agent", values=names)
+    return [
+        read_each(queries, window, scope, label="agent", values=[name])[0]
+        for name, window in zip(names, windows, strict=True)
+    ]
+
+
+def _side(asked: Asked, name: str, when: str, ids: Mapping[str, Sequence[str]], sums: Sums) -> Side:
     scope = Scope(ledgers=asked.scope.ledgers, filters={**asked.scope.filters, "agent": name})
     asked = replace(asked, scope=scope)
-    sums = read(agents.ONE.queries(), asked.window, scope)
     ways = Ways(asked, ids)
     return Side(
         name=name,
