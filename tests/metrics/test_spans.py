@@ -14,9 +14,10 @@ from audit.models import Ledger
 from metrics import agent_families as f
 from metrics import platform_families as p
 from metrics import spans
+from metrics.operations.answer import answer
 from metrics.operations.chart import count, gauge, quantile_of, share
 from metrics.operations.pieces import pieces_of
-from metrics.operations.series_read import Scope, Sums, read
+from metrics.operations.series_read import Scope, Sums, read, read_each
 from metrics.operations.window import Window, span_window
 from metrics.rollup import Rollups
 
@@ -195,6 +196,32 @@ def test_a_filter_narrows_what_has_its_label(history: Ledger) -> None:
     assert set(sums.counts[CPU]) == {("web",)}
     assert set(read([share(f.AGENT_EXECUTIONS, {"status": ("success",)})],
                     span_window("1h", NOW), Scope(ledgers={})).counts) == {RUNS}  # fmt: skip
+
+
+def test_two_values_of_a_label_read_at_once_say_what_each_says_alone(history: Ledger) -> None:
+    add_all_up()
+    for agent, open_runs in (("alice", 2.0), ("bob", 5.0)):
+        raw_connection().execute(
+            "INSERT INTO metrics_gaugeminute VALUES (%s, %s, %s, %s)",
+            (f.AGENT_ACTIVE_EXECUTIONS.name, agent, NOW.replace(second=0), open_runs),
+        )
+    # The first does not tell agents apart; what processes count has no agents.
+    queries = [quantile_of(0.95, f.AGENT_EXECUTION_SECONDS), *QUERIES[::2],
+               gauge(f.AGENT_ACTIVE_EXECUTIONS)]  # fmt: skip
+    ledgers, window = {history.id: history.name}, span_window("7d", NOW)
+
+    both = read_each(
+        queries, window, Scope(ledgers=ledgers), label="agent", values=["alice", "bob"]
+    )
+
+    for name, sums in zip(("alice", "bob"), both, strict=True):
+        alone = read(queries, window, Scope(ledgers=ledgers, filters={"agent": name}))
+        for query in queries:
+            values = [[one.name, one.whole, one.values] for one in answer(query, alone, window)]
+            assert values
+            assert values == [
+                [one.name, one.whole, one.values] for one in answer(query, sums, window)
+            ]
 
 
 def test_a_gauge_says_what_it_said_last_in_each_step(history: Ledger) -> None:
