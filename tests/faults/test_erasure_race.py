@@ -1,4 +1,4 @@
-"""A POST races with the erasure of its subject: 200 seeded runs, with real connections.
+"""A POST races with the erasure of its subject: dozens of seeded runs, with real connections.
 
 Each run lets two POSTs and one erasure of the same person begin in an order, and with pauses, that
 its seed gives. Whatever comes first, these hold at its end: what a POST wrote under the key was
@@ -32,8 +32,9 @@ from audit.receive import Receipt
 from audit.subjects import hold_subjects
 from tests.audit.erasing import BORN, about
 from tests.conftest import chain, entries, post
+from tests.sizes import size
 
-RUNS = 200
+RUNS = size(60, 200)
 AT_ONCE = 3
 _LONGEST_PAUSE = 0.004  # seconds; about as long as a POST or an erasure takes
 
