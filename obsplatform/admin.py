@@ -7,6 +7,7 @@ obsplatform.desk.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -15,7 +16,9 @@ from django.conf import settings
 from django.contrib.admin.apps import SimpleAdminConfig
 from django.contrib.admin.checks import check_admin_app, check_dependencies
 from django.core.checks import CheckMessage, Tags, register
+from django.http import HttpRequest
 from django.urls import URLPattern, URLResolver, include, path
+from django.utils.functional import SimpleLazyObject
 from unfold.sites import UnfoldAdminSite
 
 
@@ -47,6 +50,10 @@ class Site(UnfoldAdminSite):  # type: ignore[misc]  # unfold ships no types
             path("tracing/line/", include(LineAdmin(Line, self).get_urls())),
             *super().get_urls(),
         ]
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
+        """Return the apps once they are looked at: every page asks for them, and few show them."""
+        return SimpleLazyObject(partial(super().get_app_list, request, app_label))
 
 
 class AdminConfig(SimpleAdminConfig):

@@ -7,11 +7,13 @@ from page to page: obsplatform.front.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse, reverse_lazy
+from django.urls import get_script_prefix, get_urlconf, reverse
+from django.utils.functional import lazy
 
 SLATE = {
     "50": "oklch(98.4% .003 247.858)",
@@ -42,6 +44,28 @@ TEAL = {
 }
 
 
+def _address(page: str) -> str:
+    """Return the address of a page of the admin.
+
+    Found once: each page shows all of the sidebar, and to find one address is work. What else an
+    address depends on besides its name is asked for anew, and is the same in nearly every process.
+    """
+    return _found(page, get_urlconf(), get_script_prefix())
+
+
+@lru_cache(maxsize=1000)  # one prefix is usual; whoever sends many fills no memory
+def _found(page: str, urlconf: str | None, prefix: str) -> str:
+    return reverse(f"admin:{page}", urlconf=urlconf)
+
+
+_lazy_address = lazy(_address, str)
+
+
+def _page(page: str) -> str:
+    """Return its address when it is shown: this module is read before there are any."""
+    return _lazy_address(page)
+
+
 def _stylesheet(request: HttpRequest) -> str:
     return static("obs/desk.css")
 
@@ -65,15 +89,15 @@ def _is_under(*pages: str) -> Any:
     """Return what tells whether a page stands under one of these, for an item of several lists."""
 
     def active(request: HttpRequest) -> bool:
-        return request.path.startswith(tuple(reverse(f"admin:{page}") for page in pages))
+        return request.path.startswith(tuple(_address(page) for page in pages))
 
     return active
 
 
 def _is_approvals(request: HttpRequest) -> bool:
     """Tell whether a page is of approvals, and not the list of waivers, which stands below them."""
-    waivers = reverse("admin:compliance_waiver_changelist")
-    approvals = reverse("admin:compliance_decision_changelist")
+    waivers = _address("compliance_waiver_changelist")
+    approvals = _address("compliance_decision_changelist")
     return request.path.startswith(approvals) and not request.path.startswith(waivers)
 
 
@@ -110,7 +134,7 @@ UNFOLD: dict[str, Any] = {
         "navigation": [
             {
                 "items": [
-                    {"title": "Overview", "icon": "home", "link": reverse_lazy("admin:index")},
+                    {"title": "Overview", "icon": "home", "link": _page("index")},
                 ],
             },
             {
@@ -119,43 +143,43 @@ UNFOLD: dict[str, Any] = {
                     {
                         "title": "Entries",
                         "icon": "receipt_long",
-                        "link": reverse_lazy("admin:audit_entry_changelist"),
+                        "link": _page("audit_entry_changelist"),
                         "permission": _may("audit.view_entry"),
                     },
                     {
                         "title": "Traces",
                         "icon": "account_tree",
-                        "link": reverse_lazy("admin:tracing_trace_changelist"),
+                        "link": _page("tracing_trace_changelist"),
                         "permission": _may("tracing.view_trace"),
                     },
                     {
                         "title": "Agents",
                         "icon": "smart_toy",
-                        "link": reverse_lazy("admin:audit_agent_changelist"),
+                        "link": _page("audit_agent_changelist"),
                         "permission": _may("audit.view_agent"),
                     },
                     {
                         "title": "Ledgers",
                         "icon": "menu_book",
-                        "link": reverse_lazy("admin:audit_ledger_changelist"),
+                        "link": _page("audit_ledger_changelist"),
                         "permission": _may("audit.view_ledger"),
                     },
                     {
                         "title": "Verifications",
                         "icon": "fact_check",
-                        "link": reverse_lazy("admin:audit_verification_changelist"),
+                        "link": _page("audit_verification_changelist"),
                         "permission": _may("audit.view_verification"),
                     },
                     {
                         "title": "Bundles",
                         "icon": "inventory_2",
-                        "link": reverse_lazy("admin:audit_export_changelist"),
+                        "link": _page("audit_export_changelist"),
                         "permission": _may("audit.view_export"),
                     },
                     {
                         "title": "Quarantine",
                         "icon": "report",
-                        "link": reverse_lazy("admin:audit_quarantine_changelist"),
+                        "link": _page("audit_quarantine_changelist"),
                         "permission": _may("audit.view_quarantine"),
                     },
                 ],
@@ -166,44 +190,44 @@ UNFOLD: dict[str, Any] = {
                     {
                         "title": "Scores",
                         "icon": "speed",
-                        "link": reverse_lazy("admin:compliance_score_changelist"),
+                        "link": _page("compliance_score_changelist"),
                         "active": _is_under("compliance_score_changelist"),
                         "permission": _may("compliance.view_snapshot"),
                     },
                     {
                         "title": "Sealed results",
                         "icon": "inventory",
-                        "link": reverse_lazy("admin:compliance_snapshot_changelist"),
+                        "link": _page("compliance_snapshot_changelist"),
                         "permission": _may("compliance.view_snapshot"),
                     },
                     {
                         "title": "Samples",
                         "icon": "casino",
-                        "link": reverse_lazy("admin:compliance_sample_changelist"),
+                        "link": _page("compliance_sample_changelist"),
                         "permission": _may("compliance.view_sample"),
                     },
                     {
                         "title": "Reports",
                         "icon": "summarize",
-                        "link": reverse_lazy("admin:compliance_report_changelist"),
+                        "link": _page("compliance_report_changelist"),
                         "permission": _may("compliance.view_report"),
                     },
                     {
                         "title": "Schedules",
                         "icon": "event_repeat",
-                        "link": reverse_lazy("admin:compliance_schedule_changelist"),
+                        "link": _page("compliance_schedule_changelist"),
                         "permission": _may("compliance.view_schedule"),
                     },
                     {
                         "title": "Findings",
                         "icon": "flag",
-                        "link": reverse_lazy("admin:compliance_finding_changelist"),
+                        "link": _page("compliance_finding_changelist"),
                         "permission": _may("compliance.view_finding"),
                     },
                     {
                         "title": "Statements",
                         "icon": "draw",
-                        "link": reverse_lazy("admin:compliance_statement_changelist"),
+                        "link": _page("compliance_statement_changelist"),
                         "active": _is_under(
                             "compliance_statement_changelist",
                             "compliance_nilreturn_changelist",
@@ -214,20 +238,20 @@ UNFOLD: dict[str, Any] = {
                     {
                         "title": "Agent requests",
                         "icon": "pan_tool",
-                        "link": reverse_lazy("admin:compliance_approvalrequest_changelist"),
+                        "link": _page("compliance_approvalrequest_changelist"),
                         "permission": _may("compliance.view_approvalrequest"),
                     },
                     {
                         "title": "Approvals",
                         "icon": "how_to_vote",
-                        "link": reverse_lazy("admin:compliance_decision_changelist"),
+                        "link": _page("compliance_decision_changelist"),
                         "active": _is_approvals,
                         "permission": _may("compliance.view_decision"),
                     },
                     {
                         "title": "Waivers",
                         "icon": "policy",
-                        "link": reverse_lazy("admin:compliance_waiver_changelist"),
+                        "link": _page("compliance_waiver_changelist"),
                         "permission": _may("compliance.view_decision"),
                     },
                 ],
@@ -238,107 +262,107 @@ UNFOLD: dict[str, Any] = {
                     {
                         "title": "Agents at work",
                         "icon": "monitoring",
-                        "link": reverse_lazy("admin:metrics_operations_agents"),
+                        "link": _page("metrics_operations_agents"),
                         "active": _is_under("metrics_operations_agents"),
                         "permission": _may("metrics.view_objective"),
                     },
                     {
                         "title": "Tools",
                         "icon": "build",
-                        "link": reverse_lazy("admin:metrics_operations_tools"),
+                        "link": _page("metrics_operations_tools"),
                         "active": _is_under("metrics_operations_tools"),
                         "permission": _may("metrics.view_objective"),
                     },
                     {
                         "title": "Models and cost",
                         "icon": "payments",
-                        "link": reverse_lazy("admin:metrics_operations_models"),
+                        "link": _page("metrics_operations_models"),
                         "active": _is_under("metrics_operations_models"),
                         "permission": _may("metrics.view_objective"),
                     },
                     {
                         "title": "Errors",
                         "icon": "error",
-                        "link": reverse_lazy("admin:metrics_operations_errors"),
+                        "link": _page("metrics_operations_errors"),
                         "active": _is_under("metrics_operations_errors"),
                         "permission": _may("metrics.view_objective"),
                     },
                     {
                         "title": "Resources",
                         "icon": "memory",
-                        "link": reverse_lazy("admin:metrics_operations_resources"),
+                        "link": _page("metrics_operations_resources"),
                         "active": _is_under("metrics_operations_resources"),
                         "permission": _may("metrics.view_objective"),
                     },
                     {
                         "title": "Platform",
                         "icon": "dns",
-                        "link": reverse_lazy("admin:metrics_operations_platform"),
+                        "link": _page("metrics_operations_platform"),
                         "active": _is_under("metrics_operations_platform"),
                         "permission": _may("metrics.view_objective"),
                     },
                     {
                         "title": "Incidents",
                         "icon": "emergency_home",
-                        "link": reverse_lazy("admin:metrics_incident_changelist"),
+                        "link": _page("metrics_incident_changelist"),
                         "permission": _may("metrics.view_incident"),
                     },
                     {
                         "title": "Receivers",
                         "icon": "notifications_active",
-                        "link": reverse_lazy("admin:metrics_receiver_changelist"),
+                        "link": _page("metrics_receiver_changelist"),
                         "permission": _may("metrics.view_receiver"),
                     },
                     {
                         "title": "Alert rules",
                         "icon": "notification_important",
-                        "link": reverse_lazy("admin:metrics_alertrule_changelist"),
+                        "link": _page("metrics_alertrule_changelist"),
                         "permission": _may("metrics.view_alertrule"),
                     },
                     {
                         "title": "Security",
                         "icon": "security",
-                        "link": reverse_lazy("admin:metrics_operations_security"),
+                        "link": _page("metrics_operations_security"),
                         "active": _is_under("metrics_operations_security"),
                         "permission": _may("metrics.view_objective"),
                     },
                     {
                         "title": "User experience",
                         "icon": "sentiment_satisfied",
-                        "link": reverse_lazy("admin:metrics_operations_people"),
+                        "link": _page("metrics_operations_people"),
                         "active": _is_under("metrics_operations_people"),
                         "permission": _may("metrics.view_objective"),
                     },
                     {
                         "title": "Service levels",
                         "icon": "target",
-                        "link": reverse_lazy("admin:metrics_objective_changelist"),
+                        "link": _page("metrics_objective_changelist"),
                         "active": _is_under("metrics_objective_changelist"),
                         "permission": _may("metrics.view_objective"),
                     },
                     {
                         "title": "Recommendations",
                         "icon": "lightbulb",
-                        "link": reverse_lazy("admin:metrics_operations_advice"),
+                        "link": _page("metrics_operations_advice"),
                         "active": _is_under("metrics_operations_advice"),
                         "permission": _may("metrics.view_objective"),
                     },
                     {
                         "title": "Anomalies",
                         "icon": "show_chart",
-                        "link": reverse_lazy("admin:metrics_anomaly_changelist"),
+                        "link": _page("metrics_anomaly_changelist"),
                         "permission": _may("metrics.view_anomaly"),
                     },
                     {
                         "title": "Logs",
                         "icon": "notes",
-                        "link": reverse_lazy("admin:tracing_line_changelist"),
+                        "link": _page("tracing_line_changelist"),
                         "permission": _may("tracing.view_line"),
                     },
                     {
                         "title": "Profiles",
                         "icon": "timer",
-                        "link": reverse_lazy("admin:tracing_profile_changelist"),
+                        "link": _page("tracing_profile_changelist"),
                         "permission": _may("tracing.view_profile"),
                     },
                 ],
@@ -349,25 +373,25 @@ UNFOLD: dict[str, Any] = {
                     {
                         "title": "Budgets",
                         "icon": "savings",
-                        "link": reverse_lazy("admin:metrics_budget_changelist"),
+                        "link": _page("metrics_budget_changelist"),
                         "permission": _may("metrics.view_budget"),
                     },
                     {
                         "title": "Prices",
                         "icon": "sell",
-                        "link": reverse_lazy("admin:metrics_price_changelist"),
+                        "link": _page("metrics_price_changelist"),
                         "permission": _may("metrics.view_price"),
                     },
                     {
                         "title": "Custom metrics",
                         "icon": "add_chart",
-                        "link": reverse_lazy("admin:metrics_custommetric_changelist"),
+                        "link": _page("metrics_custommetric_changelist"),
                         "permission": _may("metrics.view_custommetric"),
                     },
                     {
                         "title": "Switches",
                         "icon": "toggle_on",
-                        "link": reverse_lazy("admin:metrics_switch_changelist"),
+                        "link": _page("metrics_switch_changelist"),
                         "permission": _may("metrics.view_switch"),
                     },
                 ],
@@ -378,44 +402,44 @@ UNFOLD: dict[str, Any] = {
                     {
                         "title": "API keys",
                         "icon": "key",
-                        "link": reverse_lazy("admin:audit_agentkey_changelist"),
+                        "link": _page("audit_agentkey_changelist"),
                         "permission": _may("audit.view_agentkey"),
                     },
                     {
                         "title": "Data subjects",
                         "icon": "person_off",
-                        "link": reverse_lazy("admin:audit_erasure_changelist"),
+                        "link": _page("audit_erasure_changelist"),
                         "permission": _may("audit.view_erasure"),
                     },
                     {
                         "title": "Retention and holds",
                         "icon": "auto_delete",
-                        "link": reverse_lazy("admin:audit_purgeplan_changelist"),
+                        "link": _page("audit_purgeplan_changelist"),
                         "active": _is_under("audit_purgeplan_changelist", "audit_hold_changelist"),
                         "permission": _may("audit.view_purgeplan"),
                     },
                     {
                         "title": "Destinations",
                         "icon": "outbox",
-                        "link": reverse_lazy("admin:audit_destination_changelist"),
+                        "link": _page("audit_destination_changelist"),
                         "permission": _may("audit.view_destination"),
                     },
                     {
                         "title": "Catalogue",
                         "icon": "library_books",
-                        "link": reverse_lazy("admin:compliance_uploadedframework_changelist"),
+                        "link": _page("compliance_uploadedframework_changelist"),
                         "permission": _may("compliance.view_uploadedframework"),
                     },
                     {
                         "title": "People",
                         "icon": "person",
-                        "link": reverse_lazy("admin:auth_user_changelist"),
+                        "link": _page("auth_user_changelist"),
                         "permission": _may("auth.view_user"),
                     },
                     {
                         "title": "Roles",
                         "icon": "group",
-                        "link": reverse_lazy("admin:auth_group_changelist"),
+                        "link": _page("auth_group_changelist"),
                         "permission": _may("auth.view_group"),
                     },
                 ],
