@@ -387,7 +387,8 @@ def python_for(user: str, folder: Path) -> str:
     ours = Path(sys.executable)
     if not can(user, str(ours), "-c", "import sys"):
         home = Path(sys.base_prefix)
-        left = shutil.ignore_patterns("test", "site-packages", "__pycache__", "*.a")
+        # With what is compiled: the user may not write there, and would compile it in each process.
+        left = shutil.ignore_patterns("test", "site-packages", "*.a")
         shutil.copytree(home, folder / "python", symlinks=True, ignore=left)
         ours = folder / "python" / ours.resolve().relative_to(home)
     if not can(user, "test", "-r", str(ROOT / "manage.py")):
