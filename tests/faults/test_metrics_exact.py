@@ -137,7 +137,8 @@ def test_a_rebuild_in_the_middle_makes_no_counter_fall(
     before, counted_before = agreed(target)
 
     with (
-        Scrapes([target.url, second], before=before, every=0.2) as scrapes,
+        # A page stands for five seconds, so that each is seen.
+        Scrapes([target.url, second], before=before, every=0.5) as scrapes,
         Load(target.url, target.key, chance=chance, post=acts.post_some),
     ):
         began = time.monotonic()
