@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from math import ceil
 from typing import Final
 
@@ -41,9 +42,14 @@ def measure(text: str, size: float, *, is_code: bool = False) -> float:
     """Return about how wide a text is, in the unit of `size`."""
     if is_code:
         return len(text) * size * _MONO
-    narrow = sum(each in _NARROW for each in text)
-    upper = sum(each.isupper() for each in text)
+    narrow, upper = _letters(text)
     return size * (0.49 * len(text) - 0.19 * narrow + 0.17 * upper)
+
+
+@lru_cache(maxsize=16_384)  # a report says the same words in many tables
+def _letters(text: str) -> tuple[int, int]:
+    """Return how many letters of a text are narrow, and how many are capitals."""
+    return sum(map(_NARROW.__contains__, text)), sum(map(str.isupper, text))
 
 
 def lines_of(table: Table, widths: Sequence[float], *, size: float) -> int:

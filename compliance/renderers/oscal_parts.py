@@ -58,7 +58,9 @@ def _token(framework: str, text: str) -> str:
 
 def line(text: str) -> str:
     """Return text on one line, without control characters, never empty."""
-    shown = "".join(" " if unicodedata.category(each) in _BREAKS else each for each in text)
+    shown = text
+    if not text.isprintable():  # what is printable has none of them; nearly every text is
+        shown = "".join(" " if unicodedata.category(each) in _BREAKS else each for each in text)
     return _SPACES.sub(" ", shown).strip() or NOTHING
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -182,8 +182,9 @@ def _blocks(blocks: Sequence[Block], room: float) -> list[dict[str, Any]]:
     for block in blocks:
         if isinstance(block, Table):
             alike.setdefault(block.columns, []).append(block)
+    fits = {columns: _fit(tables, room) for columns, tables in alike.items()}
     return [
-        {"kind": "table"} | _table(block, room, alike[block.columns])
+        {"kind": "table"} | _table(block, room, fits[block.columns])
         if isinstance(block, Table)
         else block_for_print(block, room)
         for block in blocks
@@ -212,7 +213,7 @@ def block_for_print(block: Block, room: float) -> dict[str, Any]:
         case Facts():
             return {"kind": "facts", "facts": _facts(block.facts, room)}
         case Table():
-            return {"kind": "table"} | _table(block, room, (block,))
+            return {"kind": "table"} | _table(block, room, _fit((block,), room))
         case Chart():
             return {"kind": "chart"} | _chart(block, room)
         case Code():
@@ -271,17 +272,41 @@ def _chart(chart: Chart, room: float) -> dict[str, Any]:
     }
 
 
-def _table(table: Table, room: float, alike: Sequence[Table]) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Fit:
+    """What suits all tables of the same columns together."""
+
+    rows: int
+    """Of all of them."""
+    many: int
+    """Rows that may stand beside each other."""
+    room: float
+    """For one of these rows."""
+    widths: list[float]
+
+
+def _fit(alike: Sequence[Table], room: float) -> _Fit:
+    """Return what suits tables of the same columns, as if all their rows were in one."""
+    together = _safe(replace(alike[0], rows=tuple(row for each in alike for row in each.rows)))
+    many = beside(together, room=room, size=SIZE, gap=GAP, gutter=GUTTER)
+    space = (room - GUTTER * (many - 1)) / many
+    return _Fit(
+        rows=len(together.rows),
+        many=many,
+        room=space,
+        widths=column_widths(together, room=space, size=SIZE, gap=GAP),
+    )
+
+
+def _table(table: Table, room: float, fit: _Fit) -> dict[str, Any]:
     """Return a table: its cells in one list, row by row, and where it may break.
 
-    `alike` are the tables, this among them, whose columns are to be as wide as this one's. Where
+    `fit` is of the tables, this among them, whose columns are to be as wide as this one's. Where
     few short columns would lie far apart, rows stand beside each other, to be read across.
     """
     safe = _safe(table)
-    together = _safe(replace(table, rows=tuple(row for each in alike for row in each.rows)))
-    many = beside(together, room=room, size=SIZE, gap=GAP, gutter=GUTTER)
-    unit = _widths(safe, together, (room - GUTTER * (many - 1)) / many)
-    across = min(many, max(len(safe.rows), 1))
+    unit = _widths(safe, fit)
+    across = min(fit.many, max(len(safe.rows), 1))
     columns = list(zip(safe.columns, unit, strict=True)) * across
     folded = _folded(safe.rows, across)
     widths = [width for _, width in columns]
@@ -319,14 +344,13 @@ def _table(table: Table, room: float, alike: Sequence[Table]) -> dict[str, Any]:
     }
 
 
-def _widths(safe: Table, together: Table, room: float) -> list[float]:
+def _widths(safe: Table, fit: _Fit) -> list[float]:
     """Return the widths that suit all tables alike; its own where those would cost it lines."""
-    shared = column_widths(together, room=room, size=SIZE, gap=GAP)
-    if len(together.rows) == len(safe.rows):
-        return shared
-    own = column_widths(safe, room=room, size=SIZE, gap=GAP)
+    if fit.rows == len(safe.rows):
+        return fit.widths
+    own = column_widths(safe, room=fit.room, size=SIZE, gap=GAP)
     most = lines_of(safe, own, size=SIZE) * _COSTLY
-    return shared if lines_of(safe, shared, size=SIZE) <= most else own
+    return fit.widths if lines_of(safe, fit.widths, size=SIZE) <= most else own
 
 
 def _folded(rows: Sequence[tuple[str, ...]], across: int) -> list[tuple[str, ...]]:
