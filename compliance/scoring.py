@@ -16,8 +16,9 @@ earns nothing and carries the cap of a failure. Never judges: judge.py says whic
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from compliance.definitions import Severity
@@ -97,20 +98,13 @@ def no_score(reason: str) -> Numbers:
 
 
 def _score(controls: Sequence[ControlResult]) -> Numbers:
-    earned = covered = weights = Fraction(0)
-    for control in controls:
-        legs = counted(control.legs)
-        earns = control_score(legs)
-        if earns is None:
-            continue
-        weight = WEIGHT[control.weight]
-        weights += weight
-        earned += weight * earns
-        covered += weight * _tested_share(legs)
+    shares = [_share(control) for control in controls]
+    weights = sum(each.weight for each in shares)
     if not weights:
         return no_score("nothing in this framework applied in the period")
-    raw, coverage = earned / weights, 100 * covered / weights
-    cap, capped_by = _cap(controls)
+    raw = sum((each.earned for each in shares), Fraction(0)) / weights
+    coverage = 100 * sum((each.covered for each in shares), Fraction(0)) / weights
+    cap, capped_by = _cap(shares)
     return Numbers(
         assured=min(raw, Fraction(cap)),
         raw=raw,
@@ -121,22 +115,48 @@ def _score(controls: Sequence[ControlResult]) -> Numbers:
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Share:
+    """What one control brings to the sums."""
+
+    weight: int = 0
+    earned: Fraction = Fraction(0)
+    covered: Fraction = Fraction(0)
+    capping: tuple[CappedBy, ...] = ()
+
+
+@lru_cache(maxsize=4_096)  # who asks what a fix would give changes one control and keeps the rest
+def _share(control: ControlResult) -> _Share:
+    legs = counted(control.legs)
+    earns = control_score(legs)
+    if earns is None:
+        return _Share()
+    weight = WEIGHT[control.weight]
+    return _Share(
+        weight=weight,
+        earned=weight * earns,
+        covered=weight * _tested_share(legs),
+        capping=tuple(
+            CappedBy(control=control.id, leg=leg.id, state=leg.state, cap=CAP[leg.severity])
+            for leg in legs
+            if leg.state in CAPPING and leg.severity in CAP
+        ),
+    )
+
+
 def _tested_share(legs: Sequence[Leg]) -> Fraction:
     tested = sum(WEIGHT[leg.severity] for leg in legs if leg.state in IS_TESTED)
     return Fraction(tested, sum(WEIGHT[leg.severity] for leg in legs))
 
 
-def _cap(controls: Sequence[ControlResult]) -> tuple[int, tuple[CappedBy, ...]]:
+def _cap(shares: Iterable[_Share]) -> tuple[int, tuple[CappedBy, ...]]:
     """Return the lowest cap and every leg that sets it, in the order of the framework."""
-    capping = [
-        CappedBy(control=control.id, leg=leg.id, state=leg.state, cap=CAP[leg.severity])
-        for control in controls
-        for leg in counted(control.legs)
-        if leg.state in CAPPING and leg.severity in CAP
-    ]
+    capping = [each for share in shares for each in share.capping]
     cap = min((each.cap for each in capping), default=UNCAPPED)
     return cap, tuple(each for each in capping if each.cap == cap)
 
 
 def _without_waived(control: ControlResult) -> ControlResult:
+    if not any(leg.state == "waived" for leg in control.legs):
+        return control
     return replace(control, legs=tuple(leg for leg in control.legs if leg.state != "waived"))
