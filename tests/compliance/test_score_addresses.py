@@ -208,6 +208,8 @@ def kind_of(address: str) -> str:
     path, _, query = address.partition("?")
     names = sorted({part.partition("=")[0] for part in query.split("&")})
     path = re.sub(r"/score/[^/]+/(control|check)/.*?/(?=$|item)", r"/score/F/\1/C/", path)
+    if names != ["ledger"]:  # each framework's page is opened; what narrows it, of one of them
+        path = re.sub(r"/score/[^/]+/$", "/score/F/", path)
     path = re.sub(r"[0-9a-f-]{32,}|/\d+(?=/)", "/N", path)
     return f"{path}?{'&'.join(names)}"
 
