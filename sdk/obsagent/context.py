@@ -54,7 +54,8 @@ def trace_of_span() -> Fields:
     otel = sys.modules.get("opentelemetry.trace")
     if otel is None:
         return {}
-    return trace_of(otel.get_current_span())
+    span = otel.get_current_span()
+    return {} if span is otel.INVALID_SPAN else trace_of(span)
 
 
 def trace_of(span: Any) -> Fields:

@@ -41,6 +41,8 @@ class Line(NamedTuple):
     """Of the context, of the call, and of the trace; without secrets."""
 
 
+_INFO = LEVELS["INFO"]
+
 Take = Callable[[Line], None]
 
 _fields: ContextVar[dict[str, Any]] = ContextVar("obsagent_log", default={})  # noqa: B039
@@ -127,12 +129,12 @@ class Logs:
         """Return the fields of a line: of its context, its own, and its trace."""
         around = context.current()
         added = _fields.get()
-        found = self._redactor.tree(fields)
+        found = self._redactor.members(fields)
         if around or added:
             found = {**_ids(around), **added, **found}
         if not _RESERVED.isdisjoint(found):
             found = {f"field.{name}" if name in _RESERVED else name: found[name] for name in found}
-        trace = around.get("trace") or context.trace_of_span()
+        trace = (around and around.get("trace")) or context.trace_of_span()
         return {**found, **trace} if trace else found
 
 
@@ -159,8 +161,9 @@ class Logger:
 
     def info(self, message: str, /, **fields: Any) -> None:
         """Write a line of level INFO."""
-        if self.is_enabled_for("INFO"):
-            self._logs.write(self.name, "INFO", message, fields)
+        logs = self._logs
+        if (logs.level if self.level is None else self.level) <= _INFO:  # most lines
+            logs.write(self.name, "INFO", message, fields)
 
     def warning(self, message: str, /, **fields: Any) -> None:
         """Write a line of level WARNING."""
@@ -233,15 +236,18 @@ def _written(fields: dict[str, Any]) -> str:
     """Return the fields as they stand in an object that has some already."""
     try:
         # They are mostly short texts and numbers: to set up an encoder for them costs more.
-        return "".join([f",{_quoted(name)}:{_value(fields[name])}" for name in fields])
+        return "".join(
+            [
+                f",{_quoted(name)}:{_quoted(value) if value.__class__ is str else _value(value)}"
+                for name, value in fields.items()
+            ]
+        )
     except TypeError:  # a date, an object: as text
         return "," + _encode(as_json(fields))[1:-1]
 
 
 def _value(value: Any) -> str:
     kind = value.__class__
-    if kind is str:
-        return _quoted(value)
     # What is no finite number differs from itself, and has a spelling of its own.
     is_plain = kind is int or (kind is float and value - value == 0)
     return repr(value) if is_plain else _encode(value)

@@ -311,15 +311,16 @@ class Redactor:
         if kind is str:
             return self.text(value)
         if kind is dict:
-            return self._object(value)
+            return self.members(value)
         if kind is list:
             items = [self.tree(item) for item in value]
             return items if _changed(items, value) else value
         return value
 
-    def _object(self, members: dict[str, Any]) -> dict[str, Any]:
+    def members(self, members: dict[str, Any]) -> dict[str, Any]:
+        """Return the members of a JSON object without secrets; the same dict when it has none."""
         changed: dict[str, Any] = {}
-        names = self._names
+        names, known = self._names, self._clean
         for name, value in members.items():
             secret = names.get(name)
             if secret is None:
@@ -328,10 +329,16 @@ class Redactor:
                 changed[name] = REPLACEMENT
                 continue
             kind = type(value)
-            if kind is str or kind is dict or kind is list:
-                clean = self.text(value) if kind is str else self.tree(value)
-                if clean is not value:
-                    changed[name] = clean
+            if kind is str:
+                if value in known:
+                    continue
+                clean = self._look(value)
+            elif kind is dict or kind is list:
+                clean = self.tree(value)
+            else:
+                continue
+            if clean is not value:
+                changed[name] = clean
         return {**members, **changed} if changed else members
 
     def _remember(self, name: str) -> bool:
