@@ -43,7 +43,8 @@ class Line(NamedTuple):
 
 _INFO = LEVELS["INFO"]
 
-Take = Callable[[Line], None]
+Take = Callable[[int, str, str, str, dict[str, Any]], None]
+"""Takes what a Line is made of; one is made when it is sent, not while the agent waits."""
 
 _fields: ContextVar[dict[str, Any]] = ContextVar("obsagent_log", default={})  # noqa: B039
 
@@ -121,7 +122,7 @@ class Logs:
                 (self._stream or sys.stderr).write(text)
             self.written += 1
             if self._take is not None:
-                self._take(Line(at, level, logger, said, found))
+                self._take(at, level, logger, said, found)
         except (OSError, TypeError, ValueError, RecursionError):
             self.dropped += 1  # a closed stream, half a character
 

@@ -60,7 +60,7 @@ class Outlet:
         said = {**self._said_of_resource, "service.instance.id": new_id()}
         self._resource = {"attributes": [attribute(name, value) for name, value in said.items()]}
         self._export: Export | None = None  # sent, and not acknowledged
-        self._lines: deque[Line] = deque()
+        self._lines: deque[tuple[int, str, str, str, dict[str, Any]]] = deque()
         self._stop = threading.Event()
         self._turn = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -72,12 +72,12 @@ class Outlet:
         if self._points is not None:
             self._points.begin_here()
 
-    def take(self, line: Line) -> None:
+    def take(self, at: int, level: str, logger: str, message: str, fields: dict[str, Any]) -> None:
         """Take a line of log; beyond `MOST_LINES` that wait it is counted and dropped."""
         if len(self._lines) >= MOST_LINES:
             self.dropped_lines += 1
             return
-        self._lines.append(line)
+        self._lines.append((at, level, logger, message, fields))
         if self._thread is None:
             self.start()
 
@@ -160,7 +160,7 @@ class Outlet:
             some = [self._lines[place] for place in range(min(_AT_ONCE, len(self._lines)))]
             scope = {
                 "scope": {"name": "obsagent"},
-                "logRecords": [_log_record(line) for line in some],
+                "logRecords": [_log_record(Line(*each)) for each in some],
             }
             self._post(
                 LOGS_PATH, {"resourceLogs": [{"resource": self._resource, "scopeLogs": [scope]}]}

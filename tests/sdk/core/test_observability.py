@@ -164,7 +164,7 @@ class Logging(unittest.TestCase):
 
     def test_no_field_takes_the_place_of_what_a_line_is(self) -> None:
         taken: list[Line] = []
-        self.logs = Logs("svc", stream=self.stream, take=taken.append)
+        self.logs = Logs("svc", stream=self.stream, take=lambda *each: taken.append(Line(*each)))
         self.logs.add_context(service="other")
         logger = self.logs.get_logger("x")
         logger.info("said", level="high", message="m", logger="l", timestamp=0, n=1)
