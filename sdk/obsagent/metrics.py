@@ -160,8 +160,10 @@ class Metrics:
         kind = value.__class__
         # What is no finite number differs from itself, or cannot be subtracted.
         if not ((kind is float or kind is int) and value - value == 0):
-            self.refused += 1
-            return
+            if kind is bool or not isinstance(value, (float, int)) or value - value != 0:
+                self.refused += 1
+                return
+            value = float(value)  # a number of a class of its own, as numpy's are
         try:
             if type == "gauge":
                 self.gauge(name, value, labels)

@@ -124,6 +124,24 @@ class _Level(IntEnum):
     LOW = 2
 
 
+class _Number(float):
+    """A number of a class of its own, as numpy's are."""
+
+
+class Numbers(unittest.TestCase):
+    def test_what_is_a_number_counts_whatever_its_class_and_nothing_else_does(self) -> None:
+        metrics = Metrics()
+        for value in (_Number(2.5), _Level(2), 1, 0.5):
+            metrics.observe("took", value)
+            metrics.count("asked", value)
+        for refused in (True, math.nan, _Number("inf"), "3", None, 1j):
+            metrics.observe("took", refused)  # type: ignore[arg-type]
+
+        assert metrics.counters["asked", ()] == 6.0
+        assert list(metrics.histograms["took", ()].kept) == [2.5, 2.0, 1, 0.5]
+        assert metrics.refused == 6
+
+
 class Logging(unittest.TestCase):
     def setUp(self) -> None:
         self.stream = io.StringIO()
