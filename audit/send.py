@@ -172,15 +172,20 @@ class Connection:
 
         Only for what is harmless to send twice. Raises Unreachable when nothing answers for long.
         """
-        body = gzip.compress(content, compresslevel=1)
-        headers = {
-            "Authorization": f"Bearer {self._key}",
-            "Content-Type": media,
-            "Content-Encoding": "gzip",
-        }
+        headers = {"Content-Type": media, "Content-Encoding": "gzip"}
+        return self._ask("POST", path, gzip.compress(content, compresslevel=1), headers)
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Return the status and the body of a path. Raises Unreachable as `send` does."""
+        return self._ask("GET", path, None, {})
+
+    def _ask(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
+        headers = {"Authorization": f"Bearer {self._key}", **headers}
         for attempt in range(_TRIES):
             try:
-                self._http.request("POST", self._base + path, body, headers)
+                self._http.request(method, self._base + path, body, headers)
                 answer = self._http.getresponse()
                 said = answer.read()
             except (OSError, http.client.HTTPException) as error:

@@ -31,6 +31,8 @@ from obsplatform.fleet.planted import PLANTED
 from obsplatform.fleet.story import Event
 
 _LINE_SECONDS = 5.0
+_SETTLE_SECONDS = 120.0
+_SETTLE_PAUSE = 0.2
 _PLANTED_REFUSAL = "id-conflict"
 _PLANTED_CONFLICTS = 1
 
@@ -101,7 +103,9 @@ class Command(BaseCommand):
         shown = _Shown(len(events) + len(twice))
         sender = _Sender(there, backfill=True, shown=shown)
         sender.send(deliveries(events))
-        # On its own: in one POST with the originals it would be told from them at once.
+        # On its own: in one POST with the originals it would be told from them at once. Once they
+        # are chained: what comes sooner is `received`, and told from them when it is its turn.
+        _wait_until_settled(there, str(events[-1]["id"]))
         sender.send(deliveries(twice))
         shown.end()
         present = _Sender(there, backfill=False, shown=_Shown(0))
@@ -179,6 +183,22 @@ class _Sender:
             self.answered.add(said, first_line=self.answered.sent + 1)
             self.answered.seconds = time.monotonic() - began
             self.shown.show(self.answered)
+
+
+def _wait_until_settled(there: Installation, event_id: str) -> None:
+    """Wait until the event is chained or quarantined, or until it is clear that nobody chains.
+
+    Raises Unreachable when the API cannot be used.
+    """
+    connection = Connection(Sending(url=there.url, key=there.key, backfill=False, batch=POST_SIZE))
+    ends = time.monotonic() + _SETTLE_SECONDS
+    while time.monotonic() < ends:
+        status, said = connection.get(f"/api/v1/events/{event_id}")
+        if status != HTTPStatus.OK:
+            raise Unreachable(f"/api/v1/events/{event_id} answers {status}: {said[:500]!r}")
+        if json.loads(said)["state"] != "received":
+            return
+        time.sleep(_SETTLE_PAUSE)
 
 
 class _Traced:
