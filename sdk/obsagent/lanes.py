@@ -1,7 +1,7 @@
 """The files of one writer, and reading them in order. Owns a lane's folder below `lanes/`.
 
     lanes/<name>/lock         held (flock) while its owner lives; the kernel lets go when it dies
-    lanes/<name>/<n>.seg      frames, appended; n counts from 1
+    lanes/<name>/<n>.seg      frames, appended; n counts from 1; then zeros, while it is written
     lanes/<name>/sent         "<n> <offset>": up to where the platform has acknowledged
 
 Each process writes a lane of its own, so no two ever write one file. A lane whose lock is free has
@@ -84,7 +84,10 @@ class Lane:
         if os.fstat(lock).st_nlink == 0:  # somebody else adopted it and has removed it since
             os.close(lock)
             return None
-        return cls(folder, lock)
+        lane = cls(folder, lock)
+        for segment in lane.segments():
+            _cut_zeros(lane.path(segment))
+        return lane
 
     def path(self, segment: int) -> Path:
         """Return where a segment is."""
@@ -215,6 +218,24 @@ class Lane:
             return int(segment), int(offset)
         except (FileNotFoundError, ValueError):  # none yet, or cut off: from the first again
             return 0, 0
+
+
+def _cut_zeros(path: Path) -> None:
+    """Shorten a file by the zeros at its end: length that a strict writer did not come to use.
+
+    No frame ends in one, since its payload is a JSON object.
+    """
+    with path.open("r+b") as file:
+        size = end = file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - _READ_AHEAD)
+            file.seek(start)
+            kept = len(file.read(end - start).rstrip(b"\0"))
+            end = start + kept
+            if kept:
+                break
+        if end < size:
+            file.truncate(end)
 
 
 def without_owner(lanes: Path) -> Iterator[Path]:

@@ -92,6 +92,26 @@ class Recording(WithFolder):
 
         assert len(drain(spool)) == 8
 
+    def test_a_strict_spool_that_is_full_and_sent_again_and_again_keeps_count(self) -> None:
+        spool = self.spool(is_strict=True, most_bytes=400_000)
+        for _ in range(4):
+            for _ in range(1_000):
+                spool.append("alice", EVENT)
+            assert len(drain(spool)) == 1_000
+
+        assert spool.used_bytes() < 200_000
+
+    def test_a_strict_spool_that_is_closed_leaves_no_more_than_its_records(self) -> None:
+        before = self.spool(is_strict=True)
+        for _ in range(3):
+            before.append("alice", EVENT)
+        (segment,) = self.folder.glob("lanes/*/*.seg")
+        ahead = segment.stat().st_size
+        before.close()
+
+        used = before.used_bytes()
+        assert segment.stat().st_size == used < ahead
+
     def test_thirty_two_threads_lose_nothing_and_number_without_a_gap(self) -> None:
         spool, seqs = self.spool(), []
 
@@ -194,6 +214,26 @@ class Crashes(WithFolder):
         assert len(drain(after)) == 2
         assert after.torn == 1
         assert len(list((self.folder / "damaged").iterdir())) == 1
+
+    def test_what_a_strict_spool_had_not_used_when_it_died_is_no_damage(self) -> None:
+        for cut_off in (0, 5):
+            before = self.spool(is_strict=True)
+            for _ in range(3):
+                before.append("alice", EVENT)
+            (segment,) = self.folder.glob("lanes/*/*.seg")
+            with segment.open("r+b") as file:
+                file.seek(before.used_bytes() - cut_off)
+                file.write(bytes(cut_off))  # power went before all of the last record was there
+            died = segment.read_bytes()
+            assert before._lane is not None
+            before._lane.let_go()
+
+            after = self.spool()
+            after.adopt()
+
+            assert died.endswith(bytes(50_000))
+            assert len(drain(after)) == (2 if cut_off else 3)
+            assert (after.torn, after.damaged_bytes) == (1 if cut_off else 0, 0)
 
     def test_damage_in_the_middle_costs_what_was_damaged_and_is_kept(self) -> None:
         before = self.spool()
@@ -311,7 +351,7 @@ class Kills(WithFolder):
         code = (
             "import os, sys\n"
             "from obsagent.spool import Spool\n"
-            f"spool = Spool({str(self.folder)!r})\n"
+            f"spool = Spool({str(self.folder)!r}, is_strict=sys.argv[1] == 'strict')\n"
             "while True:\n"
             "    seq = spool.append('alice', b'{\"pid\":%d}' % os.getpid())\n"
             "    os.write(1, b'%d %d\\n' % (os.getpid(), seq))\n"
@@ -319,7 +359,9 @@ class Kills(WithFolder):
         promised: set[bytes] = set()
         for turn in range(rounds):
             process = subprocess.Popen(
-                [sys.executable, "-c", code], env={"PYTHONPATH": SDK}, stdout=subprocess.PIPE
+                [sys.executable, "-c", code, "strict" if turn % 3 == 2 else "buffered"],
+                env={"PYTHONPATH": SDK},
+                stdout=subprocess.PIPE,
             )
             assert process.stdout is not None
             lines = [process.stdout.readline() for _ in range(50 + 13 * turn % 97)]
