@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import inspect
-import itertools
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar, cast
@@ -46,12 +46,13 @@ def _has(name: str) -> bool:
 class NoSpan:
     """A span of nowhere: takes everything, keeps nothing."""
 
-    __slots__ = ()
+    __slots__ = ("__weakref__",)
 
     # Both are in C and no functions of ours: an agent whose traces are off enters a span that does
-    # nothing in half the time. `format` takes whatever there is and returns "", which is false.
-    __enter__: ClassVar[Callable[..., NoSpan]]
-    __exit__ = "".format
+    # nothing in half the time. A reference gives what it refers to; `__prepare__` takes whatever
+    # there is and returns an empty dict, which is false.
+    __enter__: ClassVar[Callable[..., NoSpan | None]]
+    __exit__ = type.__prepare__
 
     async def __aenter__(self) -> NoSpan:
         return self
@@ -80,7 +81,7 @@ class NoSpan:
 
 
 NO_SPAN = NoSpan()
-NoSpan.__enter__ = itertools.repeat(NO_SPAN).__next__
+NoSpan.__enter__ = weakref.ref(NO_SPAN)
 
 
 class Tracing:
