@@ -30,6 +30,11 @@ EVENTS_PATH = "/api/v1/events"
 NDJSON = "application/x-ndjson"
 
 _GATHER_SECONDS = 0.1  # how long the first event of a batch waits for others
+_AWAKE_SECONDS = 5.0
+"""How long after the last event it looks for more by itself.
+
+To wake a thread costs the agent's call more than the event does, and takes the interpreter from it.
+"""
 _LOOK_SECONDS = 5.0  # between looks for lanes of dead processes
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0
 _KEY_WAIT = (15.0, 60.0)  # a key that is refused does not get better by itself
@@ -80,6 +85,7 @@ class Sender:
         self._expected: dict[str, Answered] = {}
         self._failures = 0
         self._warned = -_WARN_SECONDS
+        self._sent = -_AWAKE_SECONDS
         self._looked = -_LOOK_SECONDS
 
     def after_fork(self) -> None:
@@ -163,7 +169,8 @@ class Sender:
                 self._work.wait(_LOOK_SECONDS)
                 if not self._hurries and self._ends is None and self._work.is_set():
                     self._nudged.wait(_GATHER_SECONDS)
-            self._work.clear()
+            if self._hurries or time.monotonic() - self._sent >= _AWAKE_SECONDS:
+                self._work.clear()  # before the look: what comes after it sets it again
             self._drain()
             if self._ends is not None:
                 self._transport.close()
@@ -203,6 +210,7 @@ class Sender:
                 )
             if batch.events:
                 self._send(batch.events)
+                self._sent = time.monotonic()
             self._spool.acknowledge(batch)
         except NotDelivered as failure:
             return self._failed(failure)

@@ -74,6 +74,21 @@ class Delivery(WithClient):
         assert max(self.platform.posts) <= 500
         assert self.platform.connections == 1
 
+    def test_what_comes_now_and_then_arrives_whether_the_sender_looks_or_sleeps(self) -> None:
+        with ExitStack() as stack:
+            stack.enter_context(mock.patch("obsagent.sender._AWAKE_SECONDS", 0.4))
+            stack.enter_context(mock.patch("obsagent.sender._LOOK_SECONDS", 600.0))
+            client = self.client()
+            for place, pause in enumerate((0.0, 0.05, 0.15, 0.7, 0.05, 0.7)):
+                time.sleep(pause)
+                client.event("tool.invoke", **TOOL)
+                ends = time.monotonic() + 30
+                while len(self.platform.events) <= place and time.monotonic() < ends:
+                    time.sleep(0.01)
+
+                assert len(self.platform.events) == place + 1, "it slept, and nothing woke it"
+            client.close(5)
+
     def test_a_receipt_of_each_event_is_kept(self) -> None:
         client = self.client()
         recorded = client.event("tool.invoke", **TOOL)
