@@ -15,7 +15,7 @@ import os
 import re
 import time
 from datetime import datetime, timezone
-from typing import Any, Union
+from typing import Any, NamedTuple, Union
 
 from obsagent.canonical import as_json
 from obsagent.errors import EventInvalid
@@ -38,6 +38,31 @@ _CUT = "…"
 _RFC_3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,30})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
+
+
+class _Rule(NamedTuple):
+    """What is asked of one field of a block."""
+
+    path: str
+    most: int
+    """Characters of a text."""
+    choices: frozenset[str] | None
+    is_time: bool
+
+
+_RULES = {
+    name: {
+        field: _Rule(
+            path,
+            _LONGEST.get(path, _LONGEST_TEXT),
+            CHOICES.get(path),
+            path in TIMES,
+        )
+        for field, path in ((field, f"{name}.{field}") for field in fields)
+    }
+    for name, fields in BLOCKS.items()
+}
+"""By block and field, so that nothing is put together for each field of each event."""
 
 Moment = Union[datetime, str, None]
 """A time with an offset; None is now."""
@@ -166,9 +191,9 @@ def _texts(value: Any) -> str:
 def check(event: dict[str, Any]) -> None:
     """Refuse what the platform would refuse, as far as one event alone tells; EventInvalid."""
     for name, value in event.items():
-        fields = BLOCKS.get(name)
-        if fields is not None:
-            _check_block(name, value, fields)
+        rules = _RULES.get(name)
+        if rules is not None:
+            _check_block(name, value, rules)
         elif name not in FIELDS:
             raise EventInvalid(name, "no field of an event; free data goes under details")
     if event.get("outcome") not in CHOICES["outcome"]:
@@ -189,26 +214,23 @@ def check(event: dict[str, Any]) -> None:
     _check_rest(event)
 
 
-def _check_block(name: str, block: Any, fields: frozenset[str]) -> None:
+def _check_block(name: str, block: Any, rules: dict[str, _Rule]) -> None:
     if not isinstance(block, dict):
         raise EventInvalid(name, "must be a dict")
     for field, value in block.items():
-        path = f"{name}.{field}"
-        if field not in fields:
-            raise EventInvalid(path, "no such field; free data goes under details")
+        rule = rules.get(field)
+        if rule is None:
+            raise EventInvalid(f"{name}.{field}", "no such field; free data goes under details")
         if value is None:
-            raise EventInvalid(path, "null is no value; leave the field out")
-        if type(value) is str and len(value) > _LONGEST.get(path, _LONGEST_TEXT):
-            raise EventInvalid(
-                path, f"{len(value):,} characters; at most {_LONGEST.get(path, _LONGEST_TEXT):,}"
-            )
-        choices = CHOICES.get(path)
-        if choices is not None:
+            raise EventInvalid(rule.path, "null is no value; leave the field out")
+        if type(value) is str and len(value) > rule.most:
+            raise EventInvalid(rule.path, f"{len(value):,} characters; at most {rule.most:,}")
+        if rule.choices is not None:
             for each in value if isinstance(value, (list, tuple)) else (value,):
-                if each not in choices:
-                    raise EventInvalid(path, f"one of {_listed(path)}")
-        elif path in TIMES:
-            block[field] = moment(value, path=path)
+                if each not in rule.choices:
+                    raise EventInvalid(rule.path, f"one of {_listed(rule.path)}")
+        elif rule.is_time:
+            block[field] = moment(value, path=rule.path)
 
 
 def _check_rest(event: dict[str, Any]) -> None:

@@ -235,23 +235,21 @@ def _ids(around: context.Fields) -> dict[str, Any]:
 
 def _written(fields: dict[str, Any]) -> str:
     """Return the fields as they stand in an object that has some already."""
+    text = ""
     try:
         # They are mostly short texts and numbers: to set up an encoder for them costs more.
-        return "".join(
-            [
-                f",{_quoted(name)}:{_quoted(value) if value.__class__ is str else _value(value)}"
-                for name, value in fields.items()
-            ]
-        )
+        for name, value in fields.items():
+            kind = value.__class__
+            if kind is str:
+                text += f",{_quoted(name)}:{_quoted(value)}"
+            elif kind is int or (kind is float and value - value == 0):
+                # What is no finite number differs from itself, and has a spelling of its own.
+                text += f",{_quoted(name)}:{value!r}"
+            else:
+                text += f",{_quoted(name)}:{_encode(value)}"
     except TypeError:  # a date, an object: as text
         return "," + _encode(as_json(fields))[1:-1]
-
-
-def _value(value: Any) -> str:
-    kind = value.__class__
-    # What is no finite number differs from itself, and has a spelling of its own.
-    is_plain = kind is int or (kind is float and value - value == 0)
-    return repr(value) if is_plain else _encode(value)
+    return text
 
 
 def _after_fork_in_child() -> None:

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from obsagent import conventions
 from obsagent.errors import NotConfigured
-from obsagent.event import error_of
+from obsagent.event import error_of, without_none
 from obsagent.redact import Redactor
 
 TRACES_PATH = "/v1/traces"
@@ -98,10 +98,12 @@ class Tracing:
         """
         if not is_installed():
             raise NotConfigured("OpenTelemetry is missing; pip install 'obsagent[otel]'")
+        from opentelemetry import context as otel_context
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+        from opentelemetry.trace import set_span_in_context
 
         if exporter is None:
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -116,25 +118,16 @@ class Tracing:
             shutdown_on_exit=False,  # its own end waits for a platform that hangs
         )
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
-        self._tracer = self._provider.get_tracer("obsagent")
-        self._redactor = redactor or Redactor()
+        self.tracer = self._provider.get_tracer("obsagent")
+        self.redactor = redactor or Redactor()
+        # OpenTelemetry is imported where there is tracing, and looked up once.
+        self.in_context: Callable[..., Any] = set_span_in_context
+        self.attach: Callable[[Any], Any] = otel_context.attach
+        self.detach: Callable[[Any], None] = otel_context.detach
 
-    @contextmanager
-    def span(self, name: str, **attributes: Any) -> Iterator[Span]:
-        """Open a span below the present one; attributes with `_` for `.` are not translated."""
-        # What OpenTelemetry itself would say of an exception has its traceback, and no redaction.
-        with self._tracer.start_as_current_span(
-            name,
-            attributes={key: value for key, value in attributes.items() if value is not None},
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
-            told = Span(span, self._redactor)
-            try:
-                yield told
-            except Exception as error:
-                told.record_exception(error)
-                raise
+    def span(self, name: str, **attributes: Any) -> Span:
+        """Return a block that is a span below the present one; None is no attribute."""
+        return Span(self, name, attributes)
 
     def begin(self, name: str, *, parent: Any = None, **attributes: Any) -> Any:
         """Open a span that its caller ends, below another or the present one; it is not current.
@@ -142,12 +135,10 @@ class Tracing:
         For frameworks that tell of begin and end from different places. Returns OpenTelemetry's
         own span.
         """
-        from opentelemetry.trace import set_span_in_context
-
-        return self._tracer.start_span(
+        return self.tracer.start_span(
             name,
-            context=None if parent is None else set_span_in_context(parent),
-            attributes={key: value for key, value in attributes.items() if value is not None},
+            context=None if parent is None else self.in_context(parent),
+            attributes=without_none(attributes),
         )
 
     def agent(self, agent_id: str, *, role: str | None = None, task: str | None = None) -> Any:
@@ -157,7 +148,7 @@ class Tracing:
 
     def tool(self, name: str, parameters: Any = None, *, call_id: str | None = None) -> Any:
         """Open `execute_tool`; its parameters are redacted and cut to `MOST_ARGUMENT`."""
-        told = None if parameters is None else self._redactor.text(str(parameters))[:MOST_ARGUMENT]
+        told = None if parameters is None else self.redactor.text(str(parameters))[:MOST_ARGUMENT]
         return self._named(conventions.tool(name, call_id=call_id), **{"tool.parameters": told})
 
     def llm(self, model: str, *, provider: str, operation: str = "chat") -> Any:
@@ -212,15 +203,14 @@ class Tracing:
     @contextmanager
     def continued(self, headers: Mapping[str, str]) -> Iterator[None]:
         """Let spans within belong to the trace that another service's headers carry."""
-        from opentelemetry import context as otel_context
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         lower = {name.lower(): value for name, value in headers.items()}
-        token = otel_context.attach(TraceContextTextMapPropagator().extract(lower))
+        token = self.attach(TraceContextTextMapPropagator().extract(lower))
         try:
             yield
         finally:
-            otel_context.detach(token)
+            self.detach(token)
 
     def force_flush(self, timeout: float = 5.0) -> bool:
         """Export now; return whether all went out within so many seconds."""
@@ -236,13 +226,43 @@ class Tracing:
 
 
 class Span:
-    """An OpenTelemetry span with what is asked of every span here."""
+    """A span of OpenTelemetry as a block, with what is asked of every span here. Enter it once.
 
-    __slots__ = ("_redactor", "_span")
+    It is current within. OpenTelemetry's own block is made of two generators, and says of an
+    exception its traceback, without redaction.
+    """
 
-    def __init__(self, span: Any, redactor: Redactor) -> None:
+    __slots__ = ("_attributes", "_name", "_span", "_token", "_tracing")
+
+    def __init__(self, tracing: Tracing, name: str, attributes: dict[str, Any]) -> None:
+        self._tracing = tracing
+        self._name = name
+        self._attributes = attributes
+        self._span: Any = None
+        self._token: Any = None
+
+    def __enter__(self) -> Span:
+        tracing = self._tracing
+        span = tracing.tracer.start_span(self._name, attributes=without_none(self._attributes))
         self._span = span
-        self._redactor = redactor
+        self._token = tracing.attach(tracing.in_context(span))
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self._tracing.detach(self._token)
+        if isinstance(error, Exception):
+            self.record_exception(error)
+        self._span.end()
+
+    async def __aenter__(self) -> Span:
+        return self.__enter__()
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.__exit__(kind, error, trace)
+
+    def __call__(self, function: _Function) -> _Function:
+        """Open such a span around each call of a function."""
+        return self._tracing.traced(self._name, **self._attributes)(function)
 
     def set_attribute(self, name: str, value: Any) -> None:
         """Set an attribute."""
@@ -261,7 +281,7 @@ class Span:
         from opentelemetry.trace import Status, StatusCode
 
         said = error_of(error)
-        message = self._redactor.text(said["message"])
+        message = self._tracing.redactor.text(said["message"])
         attributes = {"exception.type": said["type"], "exception.message": message}
         self._span.add_event("exception", attributes)
         self._span.set_status(Status(StatusCode.ERROR, said["type"]))

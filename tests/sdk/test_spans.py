@@ -116,6 +116,29 @@ def test_functions_are_traced_sync_and_async(traced: Traced) -> None:
     assert inner.parent.span_id == outer.context.span_id
 
 
+def test_a_span_is_entered_in_an_async_block_and_stands_around_a_function(traced: Traced) -> None:
+    async def work() -> None:
+        async with traced.tracing.span("outer", step=None):
+            with traced.tracing.span("inner"):
+                await asyncio.sleep(0)
+
+    @traced.tracing.span("around")
+    def twice() -> None:
+        """Do nothing."""
+
+    asyncio.run(work())
+    twice()
+    twice()
+
+    inner, outer, *around = traced.spans()
+    assert (inner.name, outer.name) == ("inner", "outer")
+    assert inner.parent is not None
+    assert inner.parent.span_id == outer.context.span_id
+    assert not outer.attributes
+    assert [each.name for each in around] == ["around", "around"]
+    assert all(each.parent is None for each in around), "what was current is so again"
+
+
 def test_a_trace_goes_on_in_another_service(traced: Traced) -> None:
     with traced.tracing.span("caller"):
         headers = traced.tracing.headers()
