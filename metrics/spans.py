@@ -1,4 +1,4 @@
-"""Add minutes of history up to quarters of an hour, and those to three hours.
+"""Add minutes of history up to quarters of an hour, those to three hours, and those to six.
 
 A page that shows a month would read millions of minutes. Spans are a copy: whoever adds to a
 minute afterwards, late as it may be, takes the spans that hold it out of metrics_spandone
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final, Literal, TypeAlias
 
 import psycopg
@@ -27,8 +28,9 @@ Source: TypeAlias = Literal["entries", "processes"]
 
 SOURCES: Final[tuple[Source, ...]] = ("entries", "processes")
 QUARTER: Final = 15
-LONG: Final = 180
-"""Minutes of the two spans."""
+LENGTHS: Final = (QUARTER, 180, 360)
+"""Minutes of the spans; each but the first is made of those before it. Steps of a chart of a week
+are three hours long, those of a month six."""
 REST_SECONDS: Final = 60
 """How long a span must be over: what comes a moment late would only take it out again."""
 AT_ONCE: Final = 24
@@ -103,10 +105,10 @@ ORDER BY family, {_BIN}, labels
 }
 _ADD_UP_LONG = f"""
 {_INTO}
-SELECT source, family, 180, %(first)s, ledger_id, labels, {_SUMS}
+SELECT source, family, %(minutes)s, %(first)s, ledger_id, labels, {_SUMS}
 FROM metrics_span
 WHERE source = %(source)s
-  AND minutes = 15
+  AND minutes = %(below)s
   AND starts_at >= %(first)s
   AND starts_at < %(last)s
 GROUP BY source, family, ledger_id, labels
@@ -117,11 +119,11 @@ INSERT INTO metrics_spandone (source, minutes, starts_at)
 SELECT %s, %s, unnest(%s::timestamptz[])
 ON CONFLICT DO NOTHING
 """
-_QUARTERS_DONE = """
+_BELOW_DONE = """
 SELECT count(*)
 FROM metrics_spandone
 WHERE source = %s
-  AND minutes = 15
+  AND minutes = %s
   AND starts_at >= %s
   AND starts_at < %s
 """
@@ -143,7 +145,7 @@ WHERE starts_at < %(before)s
 def take_out(cursor: psycopg.Cursor[Any], source: Source, minutes: Iterable[datetime]) -> None:
     """Say that these minutes have changed: after they have, in the same transaction."""
     starts = sorted(
-        {(length, span_start(minute, length)) for minute in minutes for length in (QUARTER, LONG)}
+        {(length, span_start(minute, length)) for minute in minutes for length in LENGTHS}
     )
     if starts:
         lengths, moments = zip(*starts, strict=True)
@@ -173,7 +175,8 @@ def add_up(now: datetime) -> int:
             made += done
             if done < AT_ONCE:
                 break
-        _add_up_long(source, first, last)
+        for below, minutes in pairwise(LENGTHS):
+            _add_up_long(source, minutes, below, first, last)
     if made:
         log.info("metrics.spans", quarters=made)
     return made
@@ -200,19 +203,27 @@ def _add_up_some(source: Source, first: datetime, last: datetime) -> int:
     return len(missing)
 
 
-def _add_up_long(source: Source, first: datetime, last: datetime) -> None:
-    length = timedelta(minutes=LONG)
+def _add_up_long(source: Source, minutes: int, below: int, first: datetime, last: datetime) -> None:
+    """Add spans of one length up to those of the next, where all of them are done."""
+    length = timedelta(minutes=minutes)
     with raw_cursor() as cursor:
-        missing = _missing(cursor, source, LONG, span_start(first, LONG), last)
+        missing = _missing(cursor, source, minutes, span_start(first, minutes), last)
     for start in missing:
+        asked = {
+            "source": source,
+            "minutes": minutes,
+            "below": below,
+            "first": start,
+            "last": start + length,
+        }
         with transaction.atomic(), raw_cursor() as cursor:
             cursor.execute(_LOCK)
-            found = cursor.execute(_QUARTERS_DONE, (source, start, start + length)).fetchone()
-            if found is None or found[0] < LONG // QUARTER:
+            parts = (source, below, start, start + length)
+            found = cursor.execute(_BELOW_DONE, parts).fetchone()
+            if found is None or found[0] < minutes // below:
                 continue
-            asked = {"source": source, "first": start, "last": start + length}
             cursor.execute(_ADD_UP_LONG, asked)
-            cursor.execute(_DONE, (source, LONG, [start]))
+            cursor.execute(_DONE, (source, minutes, [start]))
 
 
 def _missing(

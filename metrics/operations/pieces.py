@@ -1,4 +1,4 @@
-"""Cut a range into pieces that are read from three hours, quarters of an hour or minutes.
+"""Cut a range into pieces that are read from spans of minutes that are added up, or from minutes.
 
 A span is read in the place of its minutes where it is added up and lies in one step: the sums are
 the same. Who adds up: metrics.spans.
@@ -13,9 +13,9 @@ from typing import TypeAlias
 
 from audit.database import rows
 from metrics.operations.window import Window
-from metrics.spans import LONG, QUARTER, Source
+from metrics.spans import LENGTHS, QUARTER, Source
 
-# Quarters of three hours that are done are not told: nobody reads them.
+# Shorter spans of a longest that is done are not told: nobody reads them.
 _DONE = """
 SELECT minutes, starts_at
 FROM metrics_spandone
@@ -52,13 +52,14 @@ Pieces: TypeAlias = Mapping[Source, Sequence[Piece]]
 
 def pieces_of(source: Source, window: Window) -> list[Piece]:
     """Return the pieces of a range, in their order; together they are all of it."""
-    done: dict[int, set[datetime]] = {LONG: set(), QUARTER: set()}
-    if window.step % (QUARTER * 60) == 0:
+    lengths = [each for each in LENGTHS if window.step % (each * 60) == 0]
+    done: dict[int, set[datetime]] = {each: set() for each in lengths}
+    if lengths:
         asked = {
             "source": source,
             "start": window.start,
             "end": window.end,
-            "longest": LONG if window.step % (LONG * 60) == 0 else QUARTER,
+            "longest": lengths[-1],
         }
         for minutes, start in rows(_DONE, asked):
             done[minutes].add(start)
@@ -68,12 +69,13 @@ def pieces_of(source: Source, window: Window) -> list[Piece]:
 def cut(first: datetime, last: datetime, done: Mapping[int, Collection[datetime]]) -> list[Piece]:
     """Return the longest spans that are done and lie inside; minutes elsewhere. Pure."""
     found: list[Piece] = []
+    longest_first = sorted(done, reverse=True)
     at = first
     while at < last:
         minutes = next(
             (
                 each
-                for each in (LONG, QUARTER)
+                for each in longest_first
                 if at in done[each] and at + timedelta(minutes=each) <= last
             ),
             1,

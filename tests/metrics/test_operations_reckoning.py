@@ -30,7 +30,7 @@ from metrics.operations.window import (
     own_window,
     span_window,
 )
-from metrics.spans import LONG, QUARTER, span_start
+from metrics.spans import LENGTHS, span_start
 from metrics.spending import reckon
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -119,17 +119,15 @@ def test_pieces_cover_a_range_once_with_the_longest_that_are_done() -> None:
     for _ in range(100):
         first = span_start(NOON - timedelta(minutes=chance.randrange(3_000)), 1)
         last = first + timedelta(minutes=chance.randrange(1, 2_000))
-        quarters = {
-            NOON + timedelta(minutes=QUARTER * each)
-            for each in range(-300, 300)
-            if chance.random() < 0.7
+        done = {
+            minutes: {
+                NOON + timedelta(minutes=minutes * each)
+                for each in range(-4_500 // minutes, 4_500 // minutes)
+                if chance.random() < 0.7
+            }
+            for minutes in LENGTHS
         }
-        longs = {
-            NOON + timedelta(minutes=LONG * each)
-            for each in range(-30, 30)
-            if chance.random() < 0.5
-        }
-        pieces = cut(first, last, {QUARTER: quarters, LONG: longs})
+        pieces = cut(first, last, done)
 
         assert pieces[0].first == first
         assert pieces[-1].last == last
@@ -138,9 +136,12 @@ def test_pieces_cover_a_range_once_with_the_longest_that_are_done() -> None:
         for piece in pieces:
             at = piece.first
             while piece.minutes > 1 and at < piece.last:
-                assert at in (quarters if piece.minutes == QUARTER else longs)
+                assert at in done[piece.minutes]
                 at += timedelta(minutes=piece.minutes)
                 assert at <= piece.last
+            for longer in LENGTHS:
+                is_inside = piece.first + timedelta(minutes=longer) <= piece.last
+                assert longer <= piece.minutes or piece.first not in done[longer] or not is_inside
 
 
 # --- Answers --------------------------------------------------------------------------------------
