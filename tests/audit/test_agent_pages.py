@@ -16,7 +16,7 @@ from django.utils.http import urlencode
 from audit.admin.agents import DAYS, days
 from audit.models import Agent, AgentDay, Ledger
 from audit.project import catch_up_all, projections, rebuild
-from tests.audit.test_admin import auditor, get, link, main_ledger
+from tests.audit.desk import auditor, get, link, main_ledger
 from tests.conftest import chain, make_event
 
 pytestmark = pytest.mark.usefixtures("alone_as_module")

@@ -21,8 +21,8 @@ from audit.admin.entry_form import sent_address
 from audit.ledgers import open_ledger
 from audit.models import Entry, Ledger
 from audit.query import read_time
+from tests.audit.desk import ENTRIES, get, link, main_ledger, make_client, seqs
 from tests.audit.tampering import tampering
-from tests.audit.test_admin import ENTRIES, get, link, main_ledger, make_client, seqs
 from tests.audit.test_query import FILTERS, chain_varied
 from tests.conftest import chain, make_event
 from tests.sizes import size

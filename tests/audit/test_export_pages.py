@@ -16,8 +16,8 @@ from audit.append import append_pending
 from audit.exportfile import KINDS, path_of
 from audit.exporting import take_export, work_on_export
 from audit.models import Export, Ledger
+from tests.audit.desk import administrator, auditor, get, main_ledger, make_client
 from tests.audit.exporting import ask, finish, made, sealed, vkey
-from tests.audit.test_admin import administrator, auditor, get, main_ledger, make_client
 from tests.conftest import chain, entries, make_event
 
 pytestmark = pytest.mark.usefixtures("alone_as_module")

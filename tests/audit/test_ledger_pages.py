@@ -14,8 +14,8 @@ from audit.facts import ledger_facts, months, projection_lags
 from audit.models import Ledger, Verification
 from audit.project import catch_up_all
 from audit.runs import run_verification
+from tests.audit.desk import administrator, auditor, get, main_ledger, verified
 from tests.audit.holding import conflict
-from tests.audit.test_admin import administrator, auditor, get, main_ledger, verified
 from tests.conftest import chain, make_event, post
 
 pytestmark = pytest.mark.usefixtures("alone_as_module")

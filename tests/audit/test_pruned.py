@@ -36,10 +36,10 @@ from audit.signer import make_key
 from audit.state import ledger_state
 from audit.verify import Progress, Report, verify, verify_stepwise
 from audit.verify_tree import leaf_of_tile
+from tests.audit.desk import get, make_client
 from tests.audit.exporting import ask, finish, made, wanted
 from tests.audit.pruning import approved_plan, keep_no_longer, old_entries, prune
 from tests.audit.tampering import AsRole, Connection, tampering
-from tests.audit.test_admin import get, make_client
 from tests.audit.test_api import NDJSON, Reader, assert_problem, streamed
 from tests.conftest import EVENTS, make_event
 

@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from audit.admin.contents import MOST_DUMPED, differences, hex_dump, show
 from audit.append import append_pending
 from audit.models import Ledger, Quarantine
+from tests.audit.desk import administrator, auditor, get, main_ledger
 from tests.audit.holding import conflict, hold
-from tests.audit.test_admin import administrator, auditor, get, main_ledger
 from tests.conftest import entries, make_event
 
 pytestmark = pytest.mark.usefixtures("alone_as_module")

@@ -19,10 +19,10 @@ from audit.project import catch_up_all
 from audit.prune import work_through_plans
 from audit.pruned import minimum_index
 from audit.subjects import read_subject
+from tests.audit.desk import administrator, auditor, get, main_ledger
 from tests.audit.legal import hold
 from tests.audit.pruning import person
 from tests.audit.retaining import again, agreed, make_ready, proposed, seed
-from tests.audit.test_admin import administrator, auditor, get, main_ledger
 from tests.conftest import chain, entries, make_event
 
 pytestmark = pytest.mark.usefixtures("alone_as_module")

@@ -16,7 +16,7 @@ from django.test import Client
 
 from audit.append import append_pending
 from audit.models import Head, Ledger
-from tests.audit.test_admin import auditor, get, main_ledger
+from tests.audit.desk import auditor, get, main_ledger
 from tests.conftest import make_event, post
 
 __all__ = ["auditor", "main_ledger"]  # fixtures, which pytest finds by their names here

@@ -15,8 +15,8 @@ from audit.erasing import work_through_erasures
 from audit.hold import apply_hold
 from audit.models import Erasure, Ledger, SubjectKey
 from audit.project import catch_up_all
+from tests.audit.desk import get, make_client, seqs
 from tests.audit.erasing import BORN, CAROL, about, again, erased, looked
-from tests.audit.test_admin import get, make_client, seqs
 from tests.conftest import chain, entries, make_event
 
 pytestmark = pytest.mark.usefixtures("alone_as_module")

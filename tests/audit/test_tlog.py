@@ -47,8 +47,8 @@ from audit.proofs import newest_checkpoint
 from audit.seal import known_keys, seal
 from audit.signer import make_key as make_ledger_key
 from audit.tlog import _takes_gzip as takes_gzip
+from tests.audit.desk import make_client
 from tests.audit.tampering import Connection, tampering
-from tests.audit.test_admin import make_client
 from tests.audit.test_seal import keys
 from tests.audit.test_tree import grow_to, leaves_of
 from tests.conftest import make_event

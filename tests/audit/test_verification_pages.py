@@ -16,8 +16,8 @@ from audit.append import append_pending
 from audit.errors import RunStopped
 from audit.models import Ledger, Verification
 from audit.verify import Progress, Report, verify_stepwise
+from tests.audit.desk import administrator, auditor, get, main_ledger
 from tests.audit.tampering import Connection
-from tests.audit.test_admin import administrator, auditor, get, main_ledger
 from tests.audit.test_runs import damage, told
 from tests.conftest import chain, make_event
 

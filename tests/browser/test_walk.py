@@ -1,7 +1,7 @@
 """One person's walk through the desk, from log-in to a proof; then what an auditor may not do.
 
 Everything is real: the installation, its worker, the browser. What each role is answered at each
-address stands in tests/audit/test_admin.py; here it is asked by the session of a browser. Skips,
+address stands in tests/audit/crawl_table.py; here it is asked by the session of a browser. Skips,
 and says so, on a machine without Chromium.
 """
 
@@ -20,7 +20,8 @@ from django.urls import reverse
 from django.urls.converters import IntConverter, UUIDConverter
 from playwright.sync_api import Browser, Page, expect
 
-from tests.audit.test_admin import EXPECTED, WHO, _patterns
+from tests.audit.crawl_table import EXPECTED, WHO
+from tests.audit.crawled import patterns
 from tests.browser.calling import call
 from tests.browser.chromium import chromium_path, log_in
 from tests.browser.conftest import Workers
@@ -191,7 +192,7 @@ def addresses(ledger: str, shown: dict[str, str], *, key_id: str) -> dict[str, s
     ids = {name: address.split("/")[-3] for name, address in shown.items()}
     ids |= {"ledger": ledger, "agentkey": key_id, "agent": ledger}
     found = {}
-    for pattern in _patterns(admin.site.urls[0]):
+    for pattern in patterns(admin.site.urls[0]):
         if pattern.name is None or pattern.name == "logout":
             continue
         model = pattern.name.split("_")[1] if "_" in pattern.name else ""

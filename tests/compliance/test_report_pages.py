@@ -21,7 +21,7 @@ from compliance.models import Delivery, Report
 from compliance.report import cancel_report
 from compliance.report_files import files_of, path_of
 from compliance.result import as_json
-from tests.audit.test_admin import administrator, auditor, get, main_ledger, make_client
+from tests.audit.desk import administrator, auditor, get, main_ledger, make_client
 from tests.compliance.reporting import ask, days, fill, finish, made, settle
 from tests.compliance.results import a_control, a_leg, a_result
 from tests.conftest import chain, entries, make_event

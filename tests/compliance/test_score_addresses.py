@@ -18,7 +18,7 @@ from audit.ledgers import open_ledger
 from audit.models import Ledger
 from audit.project import catch_up_all
 from compliance.posture import seal_postures
-from tests.audit.test_admin import auditor, main_ledger
+from tests.audit.desk import auditor, main_ledger
 from tests.compliance.people.crawled import people_rows
 from tests.conftest import chain, make_event
 

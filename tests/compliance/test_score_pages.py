@@ -26,7 +26,7 @@ from compliance.posture import posture_days, seal_postures
 from compliance.result import FrameworkResult, as_json, day_of, digest_of, from_json
 from compliance.scoring import control_score, control_state
 from compliance.snapshot import seal_snapshot
-from tests.audit.test_admin import auditor, get, link, main_ledger, make_client
+from tests.audit.desk import auditor, get, link, main_ledger, make_client
 from tests.compliance.results import a_result, some_controls
 from tests.conftest import chain, make_event
 

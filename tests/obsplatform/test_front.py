@@ -16,7 +16,7 @@ from audit.arrivals import first_seq_since
 from audit.ledgers import open_ledger
 from audit.models import Ledger
 from audit.project import catch_up_all
-from tests.audit.test_admin import get, main_ledger, make_client
+from tests.audit.desk import get, main_ledger, make_client
 from tests.conftest import chain, entries, make_event, post
 
 __all__ = ["main_ledger"]  # a fixture that every test here needs

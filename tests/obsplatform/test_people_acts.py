@@ -15,7 +15,7 @@ from django.test.utils import override_settings
 from audit.append import append_pending
 from audit.ledgers import open_ledger
 from audit.models import Entry, Ledger
-from tests.audit.test_admin import make_client
+from tests.audit.desk import make_client
 
 PASSWORD = "correct-horse-battery"
 LOGIN = "/admin/login/"

@@ -22,8 +22,8 @@ from audit.models import Ledger
 from audit.redact import REPLACEMENT, Redactor
 from audit.seal import seal
 from audit.signer import make_key
+from tests.audit.desk import ENTRIES, get, make_client
 from tests.audit.exporting import made
-from tests.audit.test_admin import ENTRIES, get, make_client
 from tests.conftest import make_event
 from tests.tracing.redaction.corpus import (
     HEARTS,

@@ -17,6 +17,7 @@ from audit.database import rows
 from audit.figures import destination_figures
 from audit.models import Destination, Ledger
 from obsplatform.readiness import failing_destinations
+from tests.audit.desk import get, make_client
 from tests.audit.destinations.receiving import (
     LOOPBACK,
     SECRET,
@@ -27,7 +28,6 @@ from tests.audit.destinations.receiving import (
     let_time_pass,
 )
 from tests.audit.pruning import old_entries
-from tests.audit.test_admin import get, make_client
 from tests.conftest import chain, entries, make_event
 
 pytestmark = pytest.mark.usefixtures("alone_as_module")
