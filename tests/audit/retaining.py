@@ -1,7 +1,7 @@
 """Builders for tests of retention: a ledger of long ago, ready to be pruned, and people who agree.
 
 Nothing is let through: bundles are made and verified, checkpoints signed, people log nothing they
-may not.
+may not. A module that imports `folders` keeps the files of its exports to itself.
 """
 
 from __future__ import annotations
@@ -10,17 +10,20 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
+import psycopg
+import pytest
 from django.contrib.auth.models import User
 
 from audit.append import append_pending
 from audit.database import rows
 from audit.ledger.canonical import canonicalise
-from audit.models import Ledger, PurgePlan
+from audit.models import Entry, Ledger, PurgePlan
 from audit.project import catch_up_all, projections
 from audit.prune import work_through_plans
-from audit.retain import approve_purge, propose_purge
+from audit.retain import PlanReport, approve_purge, propose_purge
 from audit.runs import run_verification
 from audit.seal import seal
 from audit.signer import keys_path, make_key
@@ -158,3 +161,41 @@ def projected(ledger: Ledger) -> dict[str, list[Any]]:
         for projection in projections().values()
         for table in projection.tables
     }
+
+
+@pytest.fixture(autouse=True)
+def folders(settings: Any, tmp_path: Path) -> None:
+    settings.EXPORT_DIR = str(tmp_path / "exports")
+
+
+@pytest.fixture
+def old(ledger: Ledger) -> Ledger:
+    """Return a ledger of 700 entries of more than a year ago, ready to be pruned."""
+    seed(ledger, 700)
+    return make_ready(ledger)
+
+
+def report_of(plan: Any) -> PlanReport:
+    report = PlanReport.of(plan)
+    assert report is not None
+    return report
+
+
+def why(plan: Any) -> list[tuple[str, int]]:
+    return [(each.why, each.seq) for each in report_of(plan).blockers]
+
+
+def purge_entry(ledger: Ledger) -> dict[str, Any]:
+    """Return the event of the newest audit.purged."""
+    entry = Entry.objects.filter(ledger=ledger, action="audit.purged").order_by("-seq")[0]
+    event: dict[str, Any] = entry.parsed()["event"]
+    return event
+
+
+def standing_hold(owner: psycopg.Connection[Any], ledger: Ledger, kind: str, value: str) -> int:
+    ((number,),) = owner.execute(
+        "INSERT INTO audit_hold (ledger_id, kind, value, matter, reason, applied_by) "
+        "VALUES (%s, %s, %s, 'Doe v. Acme', 'a court asks', 'bob') RETURNING id",
+        (ledger.id, kind, value),
+    ).fetchall()
+    return int(number)
