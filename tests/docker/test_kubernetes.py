@@ -28,7 +28,7 @@ from obsplatform.process_list import Process
 from tests import documents
 from tests.docker.stack import DOCKER, K8S, OPTIONAL, PLATFORM, instructions, manifests
 from tests.documents import DOCS
-from tests.test_docs import settings_read
+from tests.settings_read import settings_read
 
 VERSIONS = ("1.30", "1.37")  # the oldest that we claim, and the newest that is known
 OPERATORS = {"ServiceMonitor", "PrometheusRule", "ScrapeConfig"}
