@@ -1,6 +1,6 @@
 """Verification of what was signed: ranges, keys from outside, notes that others hold, resuming.
 
-Attacks, each by its name: test_attacks.py.
+Attacks, each by its name: attacks/.
 """
 
 from __future__ import annotations
