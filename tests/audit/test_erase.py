@@ -1,95 +1,47 @@
-"""Erasing a data subject: what becomes unreadable, what stays, and that nothing brings it back."""
+"""Erasing a data subject: what becomes unreadable, what stays provable, and who may stop it.
+
+Retries of what was erased: test_erase_retries.py. The command: test_erase_command.py.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import psycopg
 import pytest
-from django.conf import settings
-from django.core.management import call_command
-from django.core.management.base import CommandError
 from django.db import transaction
 from django.test import Client
 
 from audit import erase
 from audit.append import append_pending
 from audit.certificate import certificate_text
-from audit.erasing import erase_again, take_erasure, work_on_erasure, work_through_erasures
-from audit.errors import NotErased, TombstonesUnreadable
+from audit.erasing import take_erasure, work_on_erasure, work_through_erasures
+from audit.errors import NotErased
 from audit.exportfile import path_of
 from audit.hold import apply_hold, release_hold
-from audit.models import Erasure, Inbox, Ledger, Quarantine, SubjectEntry, SubjectKey
-from audit.project import catch_up, projections, rebuild
+from audit.models import Erasure, Ledger, SubjectKey
 from audit.seal import seal
 from audit.subjects import hold_subjects
-from audit.tombstones import bury, is_buried, living, tombstones
+from audit.tombstones import tombstones
 from audit.verify import verify
-from obsplatform.readiness import check_erasures
-from tests.audit.erasing import BORN, CAROL, about, again, erased, looked
+from tests.audit.erasing import (
+    BORN,
+    CAROL,
+    about,
+    again,
+    erased,
+    key_of,
+    last_action,
+    looked,
+    own_tombstones,
+)
 from tests.audit.exporting import made, sealed
-from tests.audit.pruning import old_entries, prune
-from tests.conftest import GOVERNANCE, chain, entries, make_event, post
+from tests.audit.tampering import AsRole
+from tests.conftest import GOVERNANCE, chain, entries, make_event
 
-AsRole: TypeAlias = Callable[[str], psycopg.Connection[Any]]
-
-
-@pytest.fixture(autouse=True)
-def own_tombstones(tmp_path: Path, settings: Any) -> None:
-    """Each test has a graveyard of its own."""
-    settings.TOMBSTONES = tmp_path / "keys" / "tombstones"
-
-
-def key_of(ledger: Ledger) -> SubjectKey:
-    return SubjectKey.objects.get(ledger=ledger)
-
-
-def last_action(ledger: Ledger) -> dict[str, Any]:
-    event: dict[str, Any] = entries(ledger)[-1].parsed()["event"]
-    return event
-
-
-# --- The index ------------------------------------------------------------------------------------
-
-
-def test_the_index_knows_each_entry_that_names_a_subject(ledger: Ledger) -> None:
-    chain(ledger, [about(), make_event(), about("dave"), about()])
-    index = projections()["subjects"]
-
-    catch_up(ledger.id, index)
-
-    found = erase.find_subject(ledger, CAROL)
-    assert found is not None
-    assert erase.subject_entries(ledger, found.pseudonym) == [0, 3]
-    assert erase.subject_entries(ledger, found.pseudonym, after=0, limit=1) == [3]
-    before = list(SubjectEntry.objects.filter(ledger=ledger).values_list("pseudonym", "seq"))
-    rebuild(ledger, index)
-    assert sorted(before) == sorted(
-        SubjectEntry.objects.filter(ledger=ledger).values_list("pseudonym", "seq")
-    )
-
-
-def test_an_id_inside_free_text_makes_no_line_of_the_index(ledger: Ledger) -> None:
-    chain(ledger, [make_event(details={"data": {"subject_ids": ["x"]}, "said": '"subject_ids":'})])
-
-    catch_up(ledger.id, projections()["subjects"])
-
-    assert not SubjectEntry.objects.filter(ledger=ledger).exists()
-
-
-def test_nobody_is_found_who_was_never_named(ledger: Ledger) -> None:
-    chain(ledger, [about()])
-
-    assert erase.find_subject(ledger, "dave") is None
-    assert erase.find_subject(ledger, "half \ud800 of one") is None
-    assert not SubjectKey.objects.filter(ledger=ledger).exclude(key_id=key_of(ledger).key_id)
+__all__ = ["own_tombstones"]  # fixtures, which pytest finds by their names here
 
 
 # --- Looking --------------------------------------------------------------------------------------
@@ -417,244 +369,3 @@ def test_a_hold_over_others_refuses_nothing(ledger: Ledger) -> None:
     apply_hold(ledger, kind="agent", value="other", matter="M-2", reason="a court", by="dora")
 
     assert erased(ledger).state == "done"
-
-
-# --- Retries of what was erased -------------------------------------------------------------------
-
-
-def test_a_retry_after_an_erasure_is_a_duplicate_by_its_id_alone(ledger: Ledger) -> None:
-    event, other = about(), about()
-    chain(ledger, [event, other])
-    erased(ledger)
-    size, keys = len(entries(ledger)), SubjectKey.objects.filter(ledger=ledger).count()
-
-    (first,) = post(ledger, [event])
-    changed, fresh = post(ledger, [other | {"outcome": "failure"}, make_event()])
-
-    assert (first.status, first.seq, first.digest) == ("duplicate", 0, None)
-    assert first.event_sha256 is not None
-    assert (changed.status, fresh.status) == ("duplicate", "received")
-    append_pending(ledger.id)
-    assert len(entries(ledger)) == size + 1
-    assert not Quarantine.objects.filter(ledger=ledger).exists()
-    assert SubjectKey.objects.filter(ledger=ledger).count() == keys
-
-
-def test_a_retry_is_a_duplicate_too_when_the_person_has_come_back(ledger: Ledger) -> None:
-    event = about()
-    chain(ledger, [event])
-    erased(ledger)
-    chain(ledger, [about()])
-
-    (receipt,) = post(ledger, [event])
-
-    assert (receipt.status, receipt.seq) == ("duplicate", 0)
-
-
-def test_a_retry_without_personal_data_is_still_compared(ledger: Ledger) -> None:
-    event = make_event(data={"subject_ids": [CAROL]})
-    chain(ledger, [event])
-    erased(ledger)
-    keys = SubjectKey.objects.filter(ledger=ledger).count()
-
-    (same,) = post(ledger, [event])
-    assert SubjectKey.objects.filter(ledger=ledger).count() == keys
-    (other,) = post(ledger, [event | {"outcome": "failure"}])
-
-    assert (same.status, other.status) == ("duplicate", "conflict")
-
-
-def test_other_content_under_the_id_of_somebody_else_is_a_conflict(ledger: Ledger) -> None:
-    event, plain = about("dave"), make_event()
-    chain(ledger, [event, plain, about()])
-    erased(ledger)
-
-    taken = post(ledger, [about(id=event["id"]), about(id=plain["id"])])
-
-    assert [each.status for each in taken] == ["conflict", "conflict"]
-
-
-def test_a_retry_that_waited_beside_its_first_is_dropped_when_chained(ledger: Ledger) -> None:
-    """Both are accepted, the second under a new key: only chaining can tell."""
-    event = about()
-    post(ledger, [event])
-    done = erase.ask_for_erasure(ledger, CAROL, case_id="DSR-1", reason="a letter", by="alice")
-    _erase_before_chaining(ledger, done)
-
-    (again_,) = post(ledger, [event])
-    append_pending(ledger.id)
-
-    assert again_.status == "received"
-    assert not Quarantine.objects.filter(ledger=ledger).exists()
-    held = [e.parsed()["event"] for e in entries(ledger) if "personal" in e.parsed()["event"]]
-    assert [each["personal"]["key_id"] for each in held] == [str(done.key_id)]
-
-
-def _erase_before_chaining(ledger: Ledger, asked: Erasure) -> None:
-    work_through_erasures(ledger)
-    erase.confirm_erasure(again(asked), CAROL, reason="a letter", by="bob")
-    work_through_erasures(ledger)
-    assert again(asked).state == "done"
-    assert Inbox.objects.filter(ledger=ledger).exists()
-
-
-def test_a_retry_of_a_pruned_entry_is_a_duplicate_by_its_id_alone(
-    ledger: Ledger, as_role: AsRole
-) -> None:
-    event = about()
-    old_entries(ledger, [event, *(make_event() for _ in range(300))])
-    erased(ledger)
-    prune(as_role("owner"), ledger, to_seq=256)
-
-    (receipt,) = post(ledger, [event])
-
-    assert (receipt.status, receipt.seq) == ("duplicate", 0)
-
-
-# --- Tombstones -----------------------------------------------------------------------------------
-
-
-def test_a_tombstone_is_written_once_and_for_its_owner_alone(settings: Any) -> None:
-    key_id = uuid.uuid4()
-
-    bury(key_id, ledger="main")
-    bury(key_id, ledger="main")
-
-    (stone,) = tombstones()
-    assert (stone.key_id, stone.ledger) == (key_id, "main")
-    assert is_buried(key_id)
-    assert settings.TOMBSTONES.stat().st_mode & 0o777 == 0o600
-
-
-def test_half_a_line_is_no_tombstone_and_is_written_over(settings: Any) -> None:
-    first, second = uuid.uuid4(), uuid.uuid4()
-    bury(first, ledger="main")
-    with settings.TOMBSTONES.open("a") as file:
-        file.write(str(second)[:20])
-
-    assert [each.key_id for each in tombstones()] == [first]
-    bury(second, ledger="main")
-
-    assert [each.key_id for each in tombstones()] == [first, second]
-
-
-def test_a_damaged_file_is_told_with_its_line(settings: Any) -> None:
-    bury(uuid.uuid4(), ledger="main")
-    with settings.TOMBSTONES.open("a") as file:
-        file.write("no tombstone at all\n")
-
-    with pytest.raises(TombstonesUnreadable, match="line 2"):
-        tombstones()
-    assert check_erasures().status == "degraded"
-
-
-def test_a_tombstone_stands_before_the_key_goes(ledger: Ledger) -> None:
-    """A crash between the two must end in an erased key, never in a forgotten one."""
-    chain(ledger, [about()])
-    key_id = key_of(ledger).key_id
-
-    bury(key_id, ledger=ledger.name)
-
-    assert [each.key_id for each in living()] == [key_id]
-    assert check_erasures().status == "degraded"
-    assert erase_again() == 1
-    assert check_erasures().status == "ok"
-    assert erase_again() == 0
-    append_pending(ledger.id)
-    event = last_action(ledger)
-    assert event["action"] == "data.delete"
-    assert event["target"]["id"] == str(key_id)
-
-
-# --- The command ----------------------------------------------------------------------------------
-
-
-# Each with its own stdin and exit code, as from a shell: starting Django is most of the time.
-_ONE_AFTER_ANOTHER = """
-import contextlib, io, json, sys
-from django.core.management import execute_from_command_line
-
-said = []
-for arguments in json.loads(sys.argv[1]):
-    sys.stdin, out, err, code = io.StringIO(sys.argv[2] + "\\n"), io.StringIO(), io.StringIO(), 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            execute_from_command_line(["manage.py", "erase", *arguments])
-        except SystemExit as ended:
-            code = ended.code
-    said.append([code, out.getvalue(), err.getvalue()])
-print(json.dumps(said))
-"""
-
-
-def run(*arguments: str) -> Any:
-    """Run the command as a process of its own."""
-    return subprocess.run(
-        [sys.executable, "manage.py", "erase", *arguments],
-        cwd=settings.BASE_DIR,
-        input=f"{CAROL}\n",
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def run_each(*commands: tuple[str, ...]) -> list[tuple[int, str, str]]:
-    """Run the command several times in one process; return exit code, stdout and stderr of each."""
-    done = subprocess.run(
-        [sys.executable, "-c", _ONE_AFTER_ANOTHER, json.dumps(commands), CAROL],
-        cwd=settings.BASE_DIR,
-        env=os.environ | {"DJANGO_SETTINGS_MODULE": "obsplatform.settings"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    return [(code, out, err) for code, out, err in json.loads(done.stdout.splitlines()[-1])]
-
-
-def test_the_command_does_all_of_it_and_reads_the_id_from_stdin(
-    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OBS_TOMBSTONES", str(tmp_path / "stones"))
-    monkeypatch.setenv("OBS_DATABASE_ROLE", "worker")
-    chain(ledger, [about()])
-    of = ("-", "--ledger", ledger.name, "--json")
-
-    found, unlooked, preview = run_each(
-        ("find", *of),
-        ("run", *of, "--reason", "a letter"),
-        ("preview", *of, "--case", "DSR-1", "--reason", "a letter"),
-    )
-    ready = json.loads(preview[1])
-    done = json.loads(run("run", *of).stdout)
-    append_pending(ledger.id)
-    pdf = tmp_path / "certificate.pdf"
-    number = str(done["erasure"])
-    certified, _, gone = run_each(
-        ("certificate", number, "--ledger", ledger.name),
-        ("certificate", number, "--ledger", ledger.name, "--pdf", str(pdf)),
-        ("find", *of),
-    )
-
-    assert json.loads(found[1])["entries"] == 1
-    assert unlooked[0] == 1
-    assert "erase preview" in unlooked[2]
-    assert (ready["state"], ready["entries"], done["state"]) == ("ready", 1, "done")
-    assert "CERTIFICATE OF ERASURE" in certified[1]
-    assert pdf.read_bytes().startswith(b"%PDF")
-    assert gone[0] == 1
-    assert (tmp_path / "stones").read_text().startswith(done["key_id"])
-    assert last_action(ledger)["actor"] == {"type": "system", "id": "platform"}
-
-
-def test_the_command_refuses_what_it_cannot_understand(ledger: Ledger) -> None:
-    with pytest.raises(CommandError, match="there is no ledger"):
-        call_command("erase", "find", "x", ledger="nowhere")
-    with pytest.raises(CommandError, match="name the subject"):
-        call_command("erase", "find", ledger=ledger.name)
-    with pytest.raises(CommandError, match="by its number"):
-        call_command("erase", "certificate", "x", ledger=ledger.name)
-    with pytest.raises(CommandError, match="has no erasure"):
-        call_command("erase", "certificate", "999999999", ledger=ledger.name)

@@ -1,15 +1,15 @@
-"""Exports: rows that wait, files that are whole or not there, bundles that a stranger verifies."""
+"""Exports: from asking to the file, what cannot be exported, and the end of their time.
+
+Workers that stop or die: test_export_queue.py. Who signs: test_export_signing.py.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
-import os
-import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Generator
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -18,85 +18,21 @@ from zipfile import ZipFile
 
 import pytest
 from django.conf import settings
-from django.core.management import call_command
-from django.db import OperationalError, connection
 from django.utils import timezone
 
-from audit import exporting, tasks
-from audit.append import append_pending
+from audit import exporting
 from audit.errors import ExportStopped, NoCheckpoint, NotExported
-from audit.export import ask_for_export, cancel_export, expire_exports, resume_export
+from audit.export import ask_for_export, cancel_export, expire_exports
 from audit.exportfile import parts, path_of
-from audit.exporting import take_export, work_on_an_export, work_on_export, work_through_exports
-from audit.ledger.checkpoint import Checkpoint, format_checkpoint
-from audit.manifests import sign_waiting_manifests
-from audit.models import CheckpointNote, Export, Ledger
+from audit.exporting import take_export, work_through_exports
+from audit.models import Ledger
 from audit.seal import seal
-from audit.signer import drop_older_keys, make_key
-from tests.audit.exporting import ask, finish, made, sealed, signing, vkey, wanted
+from audit.signer import make_key
+from tests.audit.exporting import SIZE, again, ask, made, thirty, told, verify, vkey, wanted
 from tests.audit.tampering import Connection, tampering
 from tests.conftest import chain, entries, make_event
 
-SIZE = 30
-
-
-@pytest.fixture
-def thirty(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Ledger:
-    """Return a sealed ledger of thirty entries that is read ten at a time, each chunk told."""
-    sealed(ledger, SIZE)
-    monkeypatch.setattr("audit.query.CHUNK", 10)
-    monkeypatch.setattr("audit.exporting._SAY_EVERY", 0.0)
-    return ledger
-
-
-def told(ledger: Ledger) -> list[dict[str, Any]]:
-    """Chain what waits and return the events about exports."""
-    append_pending(ledger.id)
-    events = [each.parsed()["event"] for each in entries(ledger)]
-    return [each for each in events if each["action"] == "audit.exported"]
-
-
-def again(export: Export) -> Export:
-    return Export.objects.select_related("ledger").get(id=export.id)
-
-
-def begun(ledger: Ledger, *, chunks: int, format: str = "bundle") -> Generator[object, None, None]:
-    """Ask for an export, take it and do so many chunks; the rest is the caller's."""
-    ask(ledger, format)
-    job = take_export(ledger_id=ledger.id, waited=0.0)
-    assert job is not None
-    working = work_on_export(job)
-    assert isinstance(working, Generator)
-    for _ in range(chunks):
-        next(working)
-    return working
-
-
-def lose_worker(export: Export) -> None:
-    """Let an export look as it does half a minute after its worker was killed."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE audit_export SET state = 'running', seen_at = now() - interval '31 s' "
-            "WHERE id = %s",
-            [export.id],
-        )
-
-
-def verify(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the verify.py of a bundle as a stranger would: isolated, without this project."""
-    with ZipFile(path) as bundle:
-        script = path.parent / f"{path.stem}.verify.py"
-        script.write_bytes(bundle.read("verify.py"))
-    try:
-        return subprocess.run(
-            [sys.executable, "-I", "-S", str(script), str(path), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    finally:
-        script.unlink()
+__all__ = ["thirty"]  # fixtures, which pytest finds by their names here
 
 
 # --- From asking to the file ----------------------------------------------------------------------
@@ -289,283 +225,6 @@ def test_more_exports_than_the_disk_should_bear_are_refused(
 
     with pytest.raises(NotExported, match="cancel one"):
         ask(thirty)
-
-
-# --- The queue ------------------------------------------------------------------------------------
-
-
-def test_how_far_it_is_stands_in_the_row(thirty: Ledger) -> None:
-    working = begun(thirty, chunks=2)
-
-    export = Export.objects.get(ledger=thirty)
-    assert (export.state, export.next_seq, export.entries) == ("running", 20, 20)
-    assert export.percent() == 66
-    assert not path_of(export).exists()
-    del working
-
-
-@pytest.mark.parametrize("signal_", [GeneratorExit, KeyboardInterrupt, SystemExit])
-def test_a_worker_that_is_asked_to_end_puts_its_export_back(
-    thirty: Ledger, signal_: type[BaseException]
-) -> None:
-    working = begun(thirty, chunks=1)
-
-    with pytest.raises(signal_):
-        working.throw(signal_)
-
-    export = Export.objects.get(ledger=thirty)
-    assert (export.state, export.lost) == ("queued", 0)
-    finish(thirty)
-    assert again(export).state == "done"
-
-
-def test_a_cancelled_export_stops_and_leaves_no_file_and_no_entry(thirty: Ledger) -> None:
-    working = begun(thirty, chunks=1)
-    export = Export.objects.select_related("ledger").get(ledger=thirty)
-
-    assert cancel_export(export, by="bob")
-
-    assert list(working) == []
-    assert (again(export).state, again(export).cancelled_by) == ("cancelled", "bob")
-    assert export.id not in parts()
-    assert told(thirty) == []
-    assert not cancel_export(export, by="bob")
-
-
-def test_a_cancelled_export_is_resumed_and_comes_to_the_same_file(thirty: Ledger) -> None:
-    untouched = made(thirty)
-    export = ask(thirty)
-    cancel_export(export, by="bob")
-
-    assert resume_export(export)
-    assert not resume_export(export)
-
-    finish(thirty)
-    assert again(export).sha256 == untouched.sha256
-
-
-def test_when_its_worker_was_lost_another_begins_again_by_itself(thirty: Ledger) -> None:
-    first = made(thirty)
-    stuck = begun(thirty, chunks=2)
-    export = Export.objects.filter(ledger=thirty).latest("id")
-    assert take_export(ledger_id=thirty.id, waited=0.0) is None  # it may only be slow
-    lose_worker(export)
-
-    finish(thirty)
-
-    assert (again(export).state, again(export).lost) == ("done", 1)
-    assert again(export).sha256 == first.sha256
-    assert list(stuck) == []  # the late worker finds that it is another's, and harms nothing
-    assert sha256(path_of(export).read_bytes()).hexdigest() == first.sha256
-
-
-def test_an_export_that_loses_every_worker_is_given_up_with_a_reason(thirty: Ledger) -> None:
-    export = ask(thirty)
-    for _ in range(exporting.MOST_LOST + 1):
-        assert take_export(ledger_id=thirty.id, waited=0.0) is not None
-        lose_worker(export)
-
-    assert take_export(ledger_id=thirty.id, waited=0.0) is None
-
-    assert again(export).state == "failed"
-    assert "lost" in again(export).note
-
-
-def test_without_redis_the_append_loop_makes_it_chunk_by_chunk(
-    thirty: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("audit.exporting.GRACE", 0.0)
-    Export.objects.exclude(ledger=thirty).filter(state__in=Export.GOING).update(state="cancelled")
-    export = ask(thirty, "ndjson")
-
-    going = work_on_an_export(None)
-    steps = 1
-    while (going := work_on_an_export(going)) is not None:
-        steps += 1
-
-    assert again(export).state == "done"
-    assert steps == 3 + 1  # three chunks and the file
-    assert work_on_an_export(None) is None
-
-
-def test_the_tasks_make_and_expire(thirty: Ledger) -> None:
-    export = ask(thirty, "ndjson")
-
-    tasks.export_run(thirty.id)
-    tasks.expire_exports()
-
-    assert again(export).state == "done"
-    assert path_of(export).exists()
-
-
-def test_a_database_that_is_away_leaves_the_export_to_a_later_attempt(thirty: Ledger) -> None:
-    working = begun(thirty, chunks=1)
-    export = Export.objects.get(ledger=thirty)
-    connection.connection.close()  # as if the server had gone
-
-    with pytest.raises(OperationalError):
-        list(working)
-
-    connection.close()
-    assert again(export).state == "running"
-    lose_worker(export)
-    finish(thirty)
-    assert again(export).state == "done"
-
-
-def test_a_full_disk_is_a_failure_with_a_reason_and_can_be_resumed(
-    thirty: Ledger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    blocked = tmp_path / "file"
-    blocked.touch()
-    export = ask(thirty, "ndjson")
-    with monkeypatch.context() as patch:
-        patch.setattr(settings, "EXPORT_DIR", blocked / "exports")
-        work_through_exports(thirty)
-
-    assert again(export).state == "failed"
-    assert "NotADirectoryError" in again(export).note
-    assert resume_export(again(export))
-    work_through_exports(thirty)
-    assert again(export).state == "done"
-
-
-def test_kill_9_of_the_worker_costs_time_and_no_byte(thirty: Ledger) -> None:
-    """A real process dies in the middle; what it left is never served, and the file is the same."""
-    reference = made(thirty)
-    export = ask(thirty)
-    script = (
-        "import django, os, signal; django.setup()\n"
-        "from audit import exporting, query\n"
-        "query.CHUNK = 10; exporting._SAY_EVERY = 0.0\n"
-        f"job = exporting.take_export(ledger_id={thirty.id}, waited=0.0)\n"
-        "working = exporting.work_on_export(job); next(working); next(working)\n"
-        "os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    killed = subprocess.run(
-        [sys.executable, "-c", script],
-        env=os.environ | {"DJANGO_SETTINGS_MODULE": "obsplatform.settings"},
-        timeout=60,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL
-    assert again(export).state == "running"
-    assert not path_of(export).exists()
-    assert export.id in parts()
-    lose_worker(export)
-
-    finish(thirty)
-
-    assert again(export).sha256 == reference.sha256
-    assert export.id not in parts()
-
-
-# --- The signature --------------------------------------------------------------------------------
-
-
-def test_the_worker_is_free_while_the_signature_is_awaited(thirty: Ledger) -> None:
-    export = ask(thirty)
-
-    assert work_through_exports(thirty) == 1
-
-    assert again(export).state == "signing"
-    assert not path_of(export).exists()
-    assert work_through_exports(thirty) == 0
-    assert told(thirty) == []
-
-
-def test_a_signed_bundle_whose_part_was_lost_is_made_again_and_ended(thirty: Ledger) -> None:
-    reference = made(thirty)
-    export = ask(thirty)
-    work_through_exports(thirty)
-    sign_waiting_manifests(thirty, signing(thirty))
-    for path in parts()[export.id]:
-        path.write_bytes(path.read_bytes()[:1000])
-
-    work_through_exports(thirty)
-
-    assert again(export).state == "done"
-    assert again(export).sha256 == reference.sha256
-
-
-def test_only_a_manifest_of_this_very_ledger_is_given_to_the_signer(
-    thirty: Ledger, superuser: Connection
-) -> None:
-    signed: list[str] = []
-
-    def sign(text: str) -> bytes:
-        signed.append(text)
-        return signing(thirty)(text)
-
-    note = CheckpointNote.objects.get(ledger=thirty, size=SIZE)
-    checkpoint = format_checkpoint(
-        Checkpoint(origin=thirty.origin, size=SIZE + 7, root=bytes.fromhex(note.root))
-    )
-    good = ask(thirty)
-    work_through_exports(thirty)
-    text = again(good).manifest
-    assert text is not None
-    forged = {
-        "no manifest": checkpoint,
-        "another ledger's": text.replace(f"ledger {thirty.name}", "ledger another"),
-        "another origin's": text.replace(f"origin {thirty.origin}", "origin example.com/other"),
-        "another size": text.replace(f"size {SIZE}", f"size {SIZE + 1}"),
-        "another root": text.replace(text.split("root ")[1][:43], "A" * 43),
-        "another checkpoint": text.replace(sha256(bytes(note.note)).hexdigest(), "0" * 64),
-    }
-    for forgery in forged.values():
-        assert forgery != text
-        superuser.execute("UPDATE audit_export SET manifest = %s WHERE id = %s", (forgery, good.id))
-
-        assert sign_waiting_manifests(thirty, sign) == 0
-
-        assert again(good).state == "failed"
-        assert again(good).note.startswith("Its manifest was not signed")
-        superuser.execute("UPDATE audit_export SET state = 'signing' WHERE id = %s", (good.id,))
-    assert signed == []
-    superuser.execute("UPDATE audit_export SET manifest = %s WHERE id = %s", (text, good.id))
-    assert sign_waiting_manifests(thirty, sign) == 1
-    assert signed == [text]
-
-
-def test_when_the_key_changed_meanwhile_the_manifest_is_written_again(thirty: Ledger) -> None:
-    export = ask(thirty)
-    work_through_exports(thirty)
-    make_key(thirty.name, origin=thirty.origin)
-    chain(thirty, [make_event()])
-    seal(thirty)  # announces the new key beside the old one
-    drop_older_keys(thirty.name)
-
-    assert sign_waiting_manifests(thirty, signing(thirty)) == 0
-    assert again(export).state == "queued"
-    finish(thirty)
-
-    assert again(export).state == "done"
-
-
-def test_of_a_ledger_that_went_read_only_nothing_is_signed(thirty: Ledger) -> None:
-    export = ask(thirty)
-    work_through_exports(thirty)
-    Ledger.objects.filter(id=thirty.id).update(is_read_only=True, read_only_reason="behind")
-    thirty.refresh_from_db()
-
-    assert sign_waiting_manifests(thirty, signing(thirty)) == 0
-
-    assert again(export).state == "failed"
-    assert "read-only" in again(export).note
-    with pytest.raises(NotExported, match="no bundle can be made"):
-        wanted(thirty)
-    assert wanted(thirty, "ndjson").size == SIZE
-
-
-def test_the_sealing_process_signs_what_waits(thirty: Ledger) -> None:
-    export = ask(thirty)
-    work_through_exports(thirty)
-
-    call_command("seal", "--ledger", thirty.name)
-    work_through_exports(thirty)
-
-    assert again(export).state == "done"
 
 
 # --- A ledger that somebody changed ---------------------------------------------------------------
