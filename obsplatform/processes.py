@@ -3,7 +3,7 @@
 A pid alone names nothing: it is used again. So a process is remembered as pid and start time, and
 a signal goes only where both still agree. Every process leads a session of its own, so its
 children are stopped with it and Ctrl-C in a terminal reaches the supervisor alone.
-Used by local.py (the two servers) and supervisor.py (everything of one installation).
+Used by local/ (the two servers) and supervisor.py (everything of one installation).
 """
 
 from __future__ import annotations
