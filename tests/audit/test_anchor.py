@@ -1,149 +1,43 @@
-"""Checkpoints reach the sinks when they are due, and what sinks give back is compared."""
+"""Checkpoints reach the sinks when they are due, and metrics say how each sink does.
+
+What sinks give back: test_anchor_compare.py. Witnesses: test_anchor_witnesses.py.
+"""
 
 from __future__ import annotations
 
 import threading
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import psycopg
 import pytest
 from django.db import connection, connections
-from django.test import Client
-from prometheus_client.parser import text_string_to_metric_families
 
-from audit.anchor import Anchors, compare, compare_with_anchors, forget_others, publish_due
+from audit.anchor import Anchors, compare, forget_others, publish_due
 from audit.append import append_pending
-from audit.cosigning import PolicyWitnesses
-from audit.database import rows
-from audit.errors import LedgerBehind, LedgerForked
-from audit.ledger.checkpoint import Checkpoint, format_checkpoint
-from audit.ledger.note import (
-    VerifierKey,
-    add_signatures,
-    format_note,
-    format_verifier_key,
-    make_signing_key,
-    open_note,
-    parse_note,
-    parse_signatures,
-    sign_note,
-)
-from audit.ledger.policy import parse_policy
-from audit.models import Anchor, AnchorReceipt, CheckpointNote, Cosignature, Ledger
+from audit.models import Anchor, Ledger
 from audit.seal import seal
-from audit.signer import make_key, signers_of
-from audit.sinks import Published, Receipt, Sink, SinkFailed, SinkUnreachable
+from audit.sinks import Published, Receipt, SinkFailed
 from audit.sinks.file import FileSink
-from audit.sinks.witness import Witness, collect_cosignatures
-from audit.witnessing import WitnessServer, open_cosigner
-from tests.audit.sinks.publishing import LOOPBACK
-from tests.audit.tampering import Connection, tampering
+from tests.audit.anchoring import (
+    Shelf,
+    gauge,
+    grow_and_seal,
+    note_of,
+    pass_time,
+    receipts,
+    row,
+    sealed,
+    shelf,
+)
 from tests.audit.test_tree import grow_to
-from tests.conftest import entries, render_metrics_anew
+from tests.conftest import entries
+
+__all__ = ["sealed", "shelf"]  # fixtures, which pytest finds by their names here
 
 pytestmark = pytest.mark.usefixtures("alone_as_module")
-
-
-@dataclass
-class Shelf:
-    """A sink in memory that fails as it is told; of one ledger, since others share the database."""
-
-    ledger: str
-    name: str = "shelf"
-    interval: float = 0.0
-    proof: bytes = b""
-    notes: list[bytes] = field(default_factory=list)
-    failure: SinkFailed | None = None
-    is_away: bool = False
-    came: threading.Event = field(default_factory=threading.Event)
-    can_read: ClassVar[bool] = True
-
-    def publish(self, published: Published, /) -> Receipt:
-        if published.ledger != self.ledger:
-            return Receipt(reference="another test's")
-        self.came.set()
-        if self.failure is not None:
-            raise self.failure
-        self.notes.append(published.note)
-        return Receipt(reference=f"place {len(self.notes)}", proof=self.proof)
-
-    def newest(self, origin: str, /) -> bytes | None:
-        if self.is_away:
-            raise SinkUnreachable("the shelf is away")
-        return self.notes[-1] if self.notes and origin.endswith(self.ledger) else None
-
-
-@pytest.fixture
-def sealed(ledger: Ledger, settings: Any, tmp_path: Path) -> Ledger:
-    """Return a ledger with a key, ten entries and a checkpoint over them."""
-    settings.SIGNING_DIR = tmp_path / "signing"
-    settings.SIGNER_COMMAND = ""
-    make_key(ledger.name, origin=ledger.origin)
-    grow_to(ledger, 10)
-    seal(ledger)
-    append_pending(ledger.id)  # the entry that announces the key
-    return ledger
-
-
-@pytest.fixture
-def shelf(sealed: Ledger) -> Shelf:
-    # A name of its own: rows of other tests' sinks must not be due here.
-    return Shelf(ledger=sealed.name, name=f"shelf.{sealed.name}")
-
-
-def grow_and_seal(ledger: Ledger, size: int) -> None:
-    grow_to(ledger, size)
-    assert seal(ledger) is not None
-
-
-def note_of(ledger: Ledger, size: int) -> bytes:
-    return bytes(CheckpointNote.objects.get(ledger=ledger, size=size).note)
-
-
-def row(ledger: Ledger, sink: Sink) -> Anchor:
-    return Anchor.objects.get(ledger=ledger, sink=sink.name)
-
-
-def receipts(ledger: Ledger, sink: Sink) -> list[tuple[int, str, bytes]]:
-    found = AnchorReceipt.objects.filter(ledger=ledger, sink=sink.name).order_by("size")
-    return [(each.size, each.reference, bytes(each.proof)) for each in found]
-
-
-def pass_time(ledger: Ledger, sink: Sink, seconds: float) -> None:
-    """Let what is written down about a sink be older."""
-    rows(
-        "UPDATE audit_anchor SET tried_at = tried_at - make_interval(secs => %s),"
-        " ok_at = ok_at - make_interval(secs => %s)"
-        " WHERE ledger_id = %s AND sink = %s RETURNING ledger_id",
-        (seconds, seconds, ledger.id, sink.name),
-    )
-
-
-@contextmanager
-def serving(folder: Path, keys: Sequence[VerifierKey]) -> Iterator[tuple[WitnessServer, Witness]]:
-    """Run a witness of ours; named as its folder."""
-    cosigner = open_cosigner(folder, name=f"{folder.name}.example", logs=keys)
-    with WitnessServer(("127.0.0.1", 0), cosigner) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        url = f"http://127.0.0.1:{server.server_address[1]}"
-        try:
-            yield (
-                server,
-                Witness(name=folder.name, key=cosigner.key.key, url=url, rules=LOOPBACK),
-            )
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 # --- Publishing ---------------------------------------------------------------------------------
@@ -264,136 +158,6 @@ def test_the_file_takes_every_checkpoint(sealed: Ledger, tmp_path: Path) -> None
     assert compare(sealed, sink).held == "ok"
 
 
-# --- Comparing ----------------------------------------------------------------------------------
-
-
-def test_what_continues_is_ok(sealed: Ledger, shelf: Shelf) -> None:
-    publish_due(shelf)
-    grow_and_seal(sealed, 300)
-
-    (found,) = compare_with_anchors(sealed, [shelf])
-
-    assert (found.held, found.size, found.note) == ("ok", 10, note_of(sealed, 10))
-    assert found.contradiction() is None
-
-
-def test_a_sink_that_never_took_anything_is_ok(sealed: Ledger, shelf: Shelf) -> None:
-    assert compare(sealed, shelf).held == "ok"
-
-
-def test_a_sink_that_is_away_is_unreachable(sealed: Ledger, shelf: Shelf) -> None:
-    shelf.is_away = True
-
-    found = compare(sealed, shelf)
-
-    assert (found.held, found.text) == ("unreachable", "the shelf is away")
-    assert found.contradiction() is None
-
-
-def test_a_sink_that_lost_what_it_took_says_so(sealed: Ledger, shelf: Shelf) -> None:
-    publish_due(shelf)
-    older = list(shelf.notes)
-    grow_and_seal(sealed, 20)
-    publish_due(shelf)
-
-    for notes in ([], older, [b"garbage"], [note_of(sealed, 20)[:-9] + b"AAAAAAA=\n"]):
-        shelf.notes = notes
-        found = compare(sealed, shelf)
-
-        assert (found.held, found.contradiction()) == ("lost", None), notes
-
-
-def sign_as(ledger: Ledger, size: int, root: bytes) -> bytes:
-    """Return a checkpoint that the ledger's own key signs, whatever it says."""
-    text = format_checkpoint(Checkpoint(origin=ledger.origin, size=size, root=root))
-    return sign_note(text, signers=signers_of(ledger.name, origin=ledger.origin))
-
-
-def test_a_larger_signed_checkpoint_means_behind(sealed: Ledger, shelf: Shelf) -> None:
-    shelf.notes = [sign_as(sealed, 5000, b"x" * 32)]
-
-    found = compare(sealed, shelf)
-
-    assert found.held == "behind"
-    assert isinstance(found.contradiction(), LedgerBehind)
-
-
-def test_another_signed_root_means_forked(sealed: Ledger, shelf: Shelf) -> None:
-    shelf.notes = [sign_as(sealed, 7, b"x" * 32)]
-
-    found = compare(sealed, shelf)
-
-    assert found.held == "forked"
-    assert isinstance(found.contradiction(), LedgerForked)
-
-
-def test_what_a_stranger_signed_stops_no_ledger(sealed: Ledger, shelf: Shelf) -> None:
-    text = format_checkpoint(Checkpoint(origin=sealed.origin, size=5000, root=b"x" * 32))
-    shelf.notes = [sign_note(text, signers=[make_signing_key(name=sealed.origin, seed=b"m" * 32)])]
-
-    publish_due(shelf)
-
-    sealed.refresh_from_db()
-    assert not sealed.is_read_only
-    assert row(sealed, shelf).state == "mismatch"
-
-
-def test_a_ledger_that_an_anchor_contradicts_goes_read_only(sealed: Ledger, shelf: Shelf) -> None:
-    shelf.notes = [sign_as(sealed, 7, b"x" * 32)]
-
-    publish_due(shelf)
-
-    sealed.refresh_from_db()
-    assert sealed.is_read_only
-    assert shelf.name in sealed.read_only_reason
-    assert (row(sealed, shelf).state, len(shelf.notes)) == ("mismatch", 1)
-
-
-def test_a_ledger_that_was_rewritten_is_forked(
-    sealed: Ledger, shelf: Shelf, as_role: Callable[[str], Connection]
-) -> None:
-    publish_due(shelf)
-    with tampering(as_role("superuser")) as superuser:
-        superuser.execute(
-            "UPDATE audit_entry SET hash = sha256('another') WHERE ledger_id = %s AND seq = 3",
-            (sealed.id,),
-        )
-
-    assert compare(sealed, shelf).held == "forked"
-
-
-def test_a_witness_can_be_compared_too(sealed: Ledger, tmp_path: Path) -> None:
-    keys = [signer.key for signer in signers_of(sealed.name, origin=sealed.origin)]
-    with serving(tmp_path / "w", keys) as (_, witness):
-        assert compare(sealed, witness).held == "ok"
-        published = Published(
-            ledger=sealed.name,
-            origin=sealed.origin,
-            size=10,
-            root=b"",
-            note=note_of(sealed, 10),
-            signed_at=datetime.now(UTC),
-        )
-        collect_cosignatures(published, [witness], lambda _: [], 10)
-
-        found = compare(sealed, witness)
-
-    assert (found.held, found.size) == ("ok", 10)
-
-
-# --- What watches -------------------------------------------------------------------------------
-
-
-def gauge(name: str, **labels: str) -> float:
-    render_metrics_anew()
-    text = Client().get("/metrics").content.decode()
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            if sample.name == name and labels.items() <= sample.labels.items():
-                return sample.value
-    pytest.fail(f"there is no {name} of {labels}")
-
-
 def test_metrics_say_how_each_anchor_does(sealed: Ledger, shelf: Shelf) -> None:
     labels = {"ledger": sealed.name, "sink": shelf.name}
     publish_due(shelf)
@@ -489,112 +253,6 @@ def test_threads_close_their_connections(
 
     assert count() <= before
     assert len(connections.all(initialized_only=True)) == 1
-
-
-# --- Witnesses, while sealing -------------------------------------------------------------------
-
-
-def test_a_checkpoint_holds_the_cosignatures_and_says_two_of_three(
-    ledger: Ledger, settings: Any, tmp_path: Path
-) -> None:
-    settings.SIGNING_DIR = tmp_path / "signing"
-    settings.SIGNER_COMMAND = ""
-    log_key = make_key(ledger.name, origin=ledger.origin)
-    grow_to(ledger, 10)
-    with (
-        serving(tmp_path / "A", [log_key]) as (_, first),
-        serving(tmp_path / "B", [log_key]) as (_, second),
-    ):
-        with serving(tmp_path / "C", [log_key]) as (_, third):
-            pass  # it is down
-        witnesses = [first, second, third]
-        lines = [f"witness {each.name} {format_verifier_key(each.key)}\n" for each in witnesses]
-        policy = parse_policy("".join([*lines, "group g 2 A B C\n", "quorum g\n"]).encode())
-        asked = PolicyWitnesses(policy, witnesses, seconds=10)
-        for size in (10, 20):
-            grow_to(ledger, size)
-            assert seal(ledger, witnesses=asked) is not None
-
-    keys = [each.key for each in witnesses]
-    newest = CheckpointNote.objects.filter(ledger=ledger).order_by("-size").first()
-    assert newest is not None
-    assert open_note(bytes(newest.note), keys=keys).keys() == set(keys[:2])
-    assert rows("SELECT witnessed FROM audit_sealing WHERE ledger_id = %s", (ledger.id,)) == [
-        ("2 of 3",)
-    ]
-    states = {each.sink: each.state for each in Anchor.objects.filter(ledger=ledger)}
-    assert states == {"witness:A": "ok", "witness:B": "ok", "witness:C": "failing"}
-
-
-@contextmanager
-def delaying(url: str, until: threading.Event) -> Iterator[str]:
-    """Stand before a witness and pass requests on only once the event is set."""
-
-    class Passing(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            assert until.wait(30)
-            request = urllib.request.Request(url + self.path, data=body, method="POST")
-            try:
-                with urllib.request.urlopen(request, timeout=60) as answer:
-                    status, said = answer.status, answer.read()
-            except urllib.error.HTTPError as refusal:
-                status, said = refusal.code, refusal.read()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(said)))
-            self.end_headers()
-            self.wfile.write(said)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Passing) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            until.set()
-            server.shutdown()
-            thread.join()
-
-
-def test_a_cosignature_that_comes_late_is_kept_beside_the_checkpoint_and_counted(
-    ledger: Ledger, settings: Any, tmp_path: Path
-) -> None:
-    settings.SIGNING_DIR = tmp_path / "signing"
-    settings.SIGNER_COMMAND = ""
-    log_key = make_key(ledger.name, origin=ledger.origin)
-    grow_to(ledger, 10)
-    goes_on = threading.Event()
-    with (
-        serving(tmp_path / "A", [log_key]) as (_, slow),
-        delaying(slow.url, goes_on) as url,
-    ):
-        slow.url = url
-        line = f"witness A {format_verifier_key(slow.key)}\n"
-        policy = parse_policy(f"{line}group g all A\nquorum g\n".encode())
-        asked = PolicyWitnesses(policy, [slow], seconds=0.2)
-        sealed = seal(ledger, witnesses=asked)
-        assert sealed is not None
-        before = stands(ledger)
-        assert asked.collect_late() == 0
-
-        goes_on.set()
-        ends = time.monotonic() + 30
-        while not asked.collect_late() and time.monotonic() < ends:
-            time.sleep(0.02)
-
-    (late,) = Cosignature.objects.filter(ledger=ledger)
-    whole = add_signatures(parse_note(sealed.note), parse_signatures(late.line))
-    assert open_note(format_note(whole), keys=[slow.key]).keys() == {slow.key}
-    assert (before, stands(ledger)) == ("0 of 1", "1 of 1")
-    assert asked.collect_late() == 0
-
-
-def stands(ledger: Ledger) -> str:
-    ((said,),) = rows("SELECT witnessed FROM audit_sealing WHERE ledger_id = %s", (ledger.id,))
-    return str(said)
 
 
 def test_an_anchor_that_is_no_longer_set_up_is_forgotten_and_an_entry_says_so(

@@ -31,7 +31,7 @@ from django.db import connection
 from audit.models import Ledger
 from audit.proofs import list_checkpoints, verifier_keys
 from tests.audit.ledger.test_go_reader import pytestmark, reader, run
-from tests.audit.test_pruned import MINIMUM, old, owner, pruned
+from tests.audit.let_go import MINIMUM, old, owner, pruned
 from tests.conftest import make_event
 from tests.sizes import size as times
 

@@ -35,10 +35,10 @@ from audit.sinks.webhook import WebhookSink
 from audit.sinks.witness import Witness
 from audit.witnessing import WitnessServer, open_cosigner
 from obsplatform.readiness import check_anchors, check_seal, failing_anchors, unsigned_ledgers
+from tests.audit.anchoring import Shelf, gauge, sign_as
 from tests.audit.desk import auditor, get, main_ledger
 from tests.audit.sinks.publishing import LOOPBACK, Receiver, receiving
 from tests.audit.tampering import AsRole, tampering
-from tests.audit.test_anchor import Shelf, gauge, sign_as
 from tests.audit.test_tree import grow_to
 
 pytestmark = pytest.mark.usefixtures("alone_as_module")

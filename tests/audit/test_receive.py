@@ -1,70 +1,25 @@
-"""Receiving: a receipt for each event in the order sent, and nothing stored that must not be."""
+"""Receiving: a receipt for each event in the order sent, its id, and who sent it.
+
+Retries and conflicts: test_receive_retries.py. What is never stored: test_receive_secrets.py.
+"""
 
 from __future__ import annotations
 
-import gzip
 import json
-import os
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
-from typing import Any
 
 import pytest
 import rfc8785
 from django.db import transaction
 
-from audit import receive as receiving
 from audit.append import append_pending
-from audit.database import rows
-from audit.ledgers import open_ledger
 from audit.models import Inbox, Ledger, Quarantine, SubjectKey
 from audit.quarantine import CONFLICT
-from audit.receive import Incoming, Receipt, Sender, new_event_id, receive, receive_own
-from audit.redact import REPLACEMENT
-from tests.audit.tampering import AsRole
+from audit.receive import Incoming, Sender, new_event_id, receive, receive_own
+from tests.audit.receiving import receive_one, receiving_ledger, statuses, stored
 from tests.conftest import EVENTS, GOVERNANCE, chain, entries, make_event, post
-
-
-def statuses(receipts: list[Receipt]) -> list[str]:
-    return [each.status for each in receipts]
-
-
-def stored(ledger: Ledger) -> list[dict[str, Any]]:
-    """Return the events that wait in the inbox."""
-    found = Inbox.objects.filter(ledger=ledger).order_by("id")
-    return [json.loads(line) for each in found for line in bytes(each.events).split(b"\n")]
-
-
-def receive_one(ledger: Ledger, incoming: Incoming, *, sender: Sender = EVENTS) -> Receipt:
-    (receipt,) = receive(
-        [incoming],
-        ledger_id=ledger.id,
-        ledger_name=ledger.name,
-        sender=sender,
-        received_at=datetime.now(UTC),
-    )
-    return receipt
-
-
-def everything_stored(ledger: Ledger) -> bytes:
-    """Return every byte that this ledger's rows hold, of every table that may hold an event."""
-    found = b""
-    for table in ("audit_inbox", "audit_entry", "audit_quarantine", "audit_subjectkey"):
-        for row in rows(
-            f"SELECT to_jsonb(t)::text FROM {table} AS t WHERE ledger_id = %s", (ledger.id,)
-        ):
-            found += row[0].encode()
-    for statement in (
-        "SELECT events || digests || source FROM audit_inbox WHERE ledger_id = %s",
-        "SELECT record FROM audit_entry WHERE ledger_id = %s",
-        "SELECT event || source FROM audit_quarantine WHERE ledger_id = %s",
-    ):
-        found += b"".join(bytes(row[0]) for row in rows(statement, (ledger.id,)))
-    return found
-
 
 # --- Receipts -------------------------------------------------------------------------------------
 
@@ -220,134 +175,6 @@ def test_an_id_in_capitals_or_without_hyphens_is_the_same_id(ledger: Ledger) -> 
     assert statuses(post(ledger, [capitals, bare])) == ["duplicate", "duplicate"]
 
 
-# --- Same content ---------------------------------------------------------------------------------
-
-PERSONAL = {"personal": {"name": "Carol Novak"}, "data": {"subject_ids": ["carol"]}}
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {},
-        {"details": {"password": "correct horse"}},
-        {"data": {"subject_ids": ["carol", "dave"]}, "target": {"type": "user", "id": "carol"}},
-        PERSONAL,
-        {"duration_ms": 1.0, "details": {"z": 1e-7, "a": "\u00e9"}},
-    ],
-)
-def test_an_honest_retry_is_a_duplicate_before_and_after_chaining(
-    ledger: Ledger, fields: dict[str, Any]
-) -> None:
-    event = make_event(**fields)
-    retry = json.dumps(dict(reversed(event.items())), indent=1, ensure_ascii=True).encode()
-
-    (first,) = post(ledger, [event])
-    (second,) = post(ledger, [retry])
-    append_pending(ledger.id)
-    (third,) = post(ledger, [retry])
-
-    assert [first.status, second.status, third.status] == ["received", "received", "duplicate"]
-    assert first.digest == second.digest == third.digest
-    assert not Quarantine.objects.filter(ledger=ledger).exists()
-
-
-def test_the_digest_of_a_retry_outlives_new_redaction_rules(ledger: Ledger, settings: Any) -> None:
-    event = make_event(details={"nickname": "Bobby"})
-    (first,) = post(ledger, [event])
-    append_pending(ledger.id)
-    settings.REDACT_EXTRA_KEYS = ["nickname"]
-    receiving._redactor.cache_clear()
-    try:
-        (second,) = post(ledger, [event])
-    finally:
-        settings.REDACT_EXTRA_KEYS = []
-        receiving._redactor.cache_clear()
-
-    assert (second.status, second.digest) == ("duplicate", first.digest)
-    assert second.event_sha256 == first.event_sha256  # of what is kept, not of what was dropped
-
-
-def test_times_of_one_moment_are_one_content(ledger: Ledger) -> None:
-    event = make_event(occurred_at="2026-10-01T12:00:00+02:00")
-    chain(ledger, [event])
-
-    receipts = post(
-        ledger,
-        [
-            event | {"occurred_at": "2026-10-01T10:00:00Z"},
-            event | {"occurred_at": "2026-10-01T10:00:00.0000009Z"},
-            event | {"occurred_at": "2026-10-01T10:00:01Z"},
-        ],
-    )
-
-    assert statuses(receipts) == ["duplicate", "duplicate", "conflict"]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"outcome": "failure"},
-        {"details": {"a": 1}},
-        {"severity": "info"},  # a default that is written is not a default that is left out
-        {"personal": {"name": "Carol Novak "}, "data": {"subject_ids": ["carol"]}},
-        {"data": {"subject_ids": ["dave"]}},
-    ],
-)
-def test_any_other_content_under_a_taken_id_is_a_conflict(
-    ledger: Ledger, change: dict[str, Any]
-) -> None:
-    event = make_event(**PERSONAL)
-    chain(ledger, [event])
-
-    (receipt,) = post(ledger, [event | change])
-
-    assert receipt.status == "conflict"
-    kept = Quarantine.objects.get(ledger=ledger)
-    assert kept.digest == receipt.digest
-    assert sha256(bytes(kept.event)).hexdigest() == receipt.event_sha256
-
-
-def test_a_digest_tells_nothing_without_the_key_and_differs_between_ledgers(
-    ledger: Ledger,
-) -> None:
-    event = make_event()
-    (here,) = post(ledger, [event])
-    (there,) = post(receiving_ledger(), [event])
-
-    assert here.digest != there.digest
-    assert sha256(rfc8785.dumps(event)).hexdigest() not in {here.digest, there.digest}
-
-
-def test_with_a_subjects_key_goes_the_digest_of_its_personal_data_and_no_other(
-    ledger: Ledger, as_role: AsRole
-) -> None:
-    """Else a digest that stays for ever would let anyone with its key try names until one fits."""
-    personal, plain = make_event(**PERSONAL), make_event(data={"subject_ids": ["carol"]})
-    before = post(ledger, [personal, plain])
-    as_role("owner").execute(
-        "UPDATE audit_subjectkey SET lookup = NULL, wrapped = NULL WHERE ledger_id = %s",
-        (ledger.id,),
-    )
-
-    after = post(ledger, [personal, plain])
-
-    assert before[0].digest != after[0].digest
-    assert before[1].digest == after[1].digest
-
-
-def test_a_duplicate_is_told_the_hash_of_the_event_that_is_kept(ledger: Ledger) -> None:
-    """`personal` is encrypted under a new nonce each time; the bytes of a retry are dropped."""
-    event = make_event(**PERSONAL)
-    first, twin = post(ledger, [event, event])
-    append_pending(ledger.id)
-
-    (again,) = post(ledger, [event])
-
-    held = json.loads(bytes(entries(ledger)[0].record))["event"]
-    assert sha256(rfc8785.dumps(held)).hexdigest() == first.event_sha256
-    assert first.event_sha256 == twin.event_sha256 == again.event_sha256
-
-
 # --- Source ---------------------------------------------------------------------------------------
 
 
@@ -433,157 +260,3 @@ def test_an_act_of_the_platform_is_an_event_like_any_other(ledger: Ledger) -> No
     assert event["id"] == receipt.id
     assert (event["category"], event["agent"]) == ("audit", {"id": "platform"})
     assert event["actor"] == {"type": "system", "id": "platform"}
-
-
-# --- What must never be stored --------------------------------------------------------------------
-
-SECRETS = {
-    "details": {
-        "password": "correct-horse-battery",
-        "nested": [{"api_key": "sk-live-0123456789abcdef01"}],
-        "header": "Authorization: Bearer abcdef0123456789abcdef",
-    },
-    "labels": {"token": "tok-0123456789"},
-    "reason": "used obs_live_7Q2mX9aB_0123456789012345678901234567890123456789012_abcdef",
-    "error": {"type": "x", "message": "postgresql://bob:hunter2hunter2@db/x refused"},
-}
-CLEAR_SECRETS = (
-    *(b"correct-horse-battery", b"sk-live-0123456789abcdef01", b"abcdef0123456789abcdef"),
-    *(b"tok-0123456789", b"0123456789012345678901234567890123456789012", b"hunter2hunter2"),
-)
-
-
-def test_nothing_secret_or_personal_reaches_inbox_entries_or_quarantine(ledger: Ledger) -> None:
-    carol = "carol.novak@example.org"
-    event = make_event(
-        **SECRETS,
-        actor={
-            "type": "human",
-            "id": carol,
-            "on_behalf_of": {"type": "human", "id": carol},
-            "delegation_chain": [{"type": "human", "id": carol}],
-        },
-        target={"type": "user", "id": carol},
-        data={"subject_ids": [carol]},
-        personal={"full name": "Carol Nováková", "born": "1950-06-24", "n": [{"iban": "DE4412"}]},
-    )
-    clear = [*CLEAR_SECRETS, b"carol.novak", b"Carol", "Nováková".encode(), b"1950-06-24"]
-    clear += [b"DE4412", b"Nov\\u00e1", b"full name"]
-
-    post(ledger, [event])
-    waiting = everything_stored(ledger)
-    append_pending(ledger.id)
-    post(ledger, [event | {"outcome": "failure"}])
-    post(ledger, [event | {"id": "no id"}, event | {"outcome": "bad"}])
-    kept = everything_stored(ledger)
-
-    assert Quarantine.objects.filter(ledger=ledger).count() == 1
-    assert REPLACEMENT.encode() in waiting
-    assert [each for each in clear if each in waiting or each in kept] == []
-
-
-def test_the_event_that_is_stored_names_the_subject_alike_everywhere(ledger: Ledger) -> None:
-    event = make_event(
-        actor={"type": "human", "id": "carol", "on_behalf_of": {"type": "human", "id": "dave"}},
-        target={"type": "user", "id": "carol"},
-        data={"subject_ids": ["carol", "dave", "carol"]},
-        run={"id": "carol"},
-    )
-
-    post(ledger, [event])
-
-    (held,) = stored(ledger)
-    carol, dave, again = held["data"]["subject_ids"]
-    assert carol == again == held["actor"]["id"] == held["target"]["id"]
-    assert dave == held["actor"]["on_behalf_of"]["id"]
-    assert len({carol, dave, "carol", "dave"}) == 4
-    assert held["run"]["id"] == "carol"  # not one of the fields that name a person
-
-
-def test_what_is_refused_is_stored_nowhere_and_its_error_repeats_no_value(ledger: Ledger) -> None:
-    receipts = post(
-        ledger,
-        [
-            make_event(outcome="hunter2-outcome"),
-            make_event(actor={"type": "hunter2-type", "id": "a"}),
-            make_event(details={"hunter2": "x" * 70_000}),
-            make_event(occurred_at="hunter2-time"),
-            make_event(action="hunter2.verb"),
-        ],
-    )
-
-    assert statuses(receipts) == ["rejected"] * 5
-    told = json.dumps([each.error for each in receipts if each.index != 2])
-    assert "hunter2" not in told
-    assert b"hunter2" not in everything_stored(ledger)
-
-
-def test_an_event_that_grows_over_the_limit_when_encrypted_is_refused_alone(
-    ledger: Ledger,
-) -> None:
-    large = make_event(personal={"note": "n" * 40_000}, data={"subject_ids": ["carol"]})
-
-    receipts = post(ledger, [make_event(), large, make_event()])
-
-    assert statuses(receipts) == ["received", "rejected", "received"]
-    assert receipts[1].error is not None
-    assert receipts[1].error["code"] == "too-large"
-    append_pending(ledger.id)
-    assert len(entries(ledger)) == 2
-
-
-def real_events() -> Iterator[bytes]:
-    """Yield the events with personal data of OBS_SAMPLES, and two of ours in any case."""
-    for name in ("Carol", "Dave"):
-        yield json.dumps(
-            make_event(
-                personal={"name": {"first_name": name, "last_name": "Novak-Sample"}},
-                data={"subject_ids": [f"{name.lower()}_novak_1234"]},
-                target={"type": "user", "id": f"{name.lower()}_novak_1234"},
-            )
-        ).encode()
-    folder = os.environ.get("OBS_SAMPLES")
-    for file in sorted(Path(folder).glob("*.ndjson*")) if folder else ():
-        data = file.read_bytes()
-        lines = (gzip.decompress(data) if file.suffix == ".gz" else data).splitlines()
-        yield from (line for line in lines if b'"personal"' in line)
-
-
-def leaves(value: Any) -> Iterator[str]:
-    """Yield every text of a JSON value that is long enough to be told from chance."""
-    if isinstance(value, dict):
-        for each in value.values():
-            yield from leaves(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from leaves(each)
-    elif isinstance(value, str) and len(value) >= 6:
-        yield value
-
-
-def test_of_real_events_no_personal_text_and_no_subject_is_found_in_any_row(
-    ledger: Ledger,
-) -> None:
-    sent = [json.loads(raw) for raw in real_events()]
-    receipts = post(ledger, sent)
-    waiting = everything_stored(ledger)
-    append_pending(ledger.id)
-    kept = everything_stored(ledger)
-
-    assert set(statuses(receipts)) == {"received"}
-    assert len(entries(ledger)) == len(sent)
-    for event, entry in zip(sent, entries(ledger), strict=True):
-        own = bytes(entry.record)
-        for subject in event["data"]["subject_ids"]:
-            assert json.dumps(subject).encode() not in own
-        for text in leaves(event["personal"]):
-            for form in (text.encode(), json.dumps(text)[1:-1].encode()):
-                assert form not in own
-                if "@" in text:  # long enough to look for in all rows at once
-                    assert form not in waiting
-                    assert form not in kept
-
-
-def receiving_ledger() -> Ledger:
-    """Return one more ledger of the test's own."""
-    return open_ledger(f"t.{uuid.uuid4().hex[:16]}")

@@ -41,10 +41,10 @@ from audit.sinks import Published
 from audit.sinks.file import FileSink
 from audit.tree import tree_of
 from audit.verify import NO_CHECKPOINT, Progress, Report, verify, verify_stepwise
+from tests.audit.let_go import let_go
 from tests.audit.pruning import prune
 from tests.audit.retaining import seed
 from tests.audit.tampering import AsRole, Connection, tampering
-from tests.audit.test_pruned import let_go
 from tests.audit.test_tree import grow_to
 from tests.conftest import chain, make_event
 from tests.sizes import size as times
