@@ -31,9 +31,9 @@ from metrics import custom
 from tests.audit.exporting import made
 from tests.conftest import entries
 from tests.metrics.deciding import client
+from tests.tracing.otlp_posting import NOW, recent, send
 from tests.tracing.otlp_requests import body, json_body, logs, new_id, pairs
 from tests.tracing.redaction.corpus import INNOCENT_FIELDS, INNOCENT_TEXTS, SECRETS, Secret
-from tests.tracing.test_otlp_http import NOW, recent, send
 from tests.tracing.test_redaction import in_groups, said, seen
 from tracing.models import Line, Span, Trace
 from tracing.otlp_http import JSON, PROTOBUF
