@@ -7,7 +7,8 @@ rows and moves the head; all of it commits or nothing. An event that Postgres re
 halving and goes to quarantine, so a bad one never stops the rest. Anything else rolls back and
 leaves the inbox as it was.
 
-Bytes and hashes: audit.ledger.record. What is copied into columns: audit.ledger.columns.
+What is taken, and which of it is new: taking.py. Bytes and hashes: audit.ledger.record. What is
+copied into columns: audit.ledger.columns.
 """
 
 from __future__ import annotations
@@ -18,9 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from hashlib import sha256
 from typing import Any
-from uuid import UUID
 
 import msgspec
 import psycopg
@@ -33,19 +32,17 @@ from audit import measures, spans
 from audit.appendstats import reason_of, record_append, record_failure
 from audit.database import raw_connection, raw_cursor, rows
 from audit.errors import TilesMissing
-from audit.ledger.columns import columns_of_event, columns_of_source, parse_time
-from audit.ledger.record import event_of, format_time, link
+from audit.ledger.columns import columns_of_event, parse_time
+from audit.ledger.record import link
 from audit.ledger.tiles import Edge, grow
 from audit.models import Quarantine
 from audit.quarantine import CONFLICT, Misfit, quarantine
-from audit.subjects import erased_keys, personal_key
+from audit.taking import Waiting, sort, take
 from audit.tree import load_edge, write_tiles
 
 log = structlog.get_logger(__name__)
 
 _TRANSACTIONS_A_TURN = 20  # then the next ledger has its turn
-_NO_ID = UUID(int=0)  # RFC 9562 section 5.9, for a post that names none
-
 _LOCK_HEAD = """
 SELECT h.size, h.hash, l.name,
        -- A writer that stands still in the middle of COPY must not hold the head for ever.
@@ -57,70 +54,6 @@ FROM audit_head AS h
 JOIN audit_ledger AS l ON l.id = h.ledger_id
 WHERE h.ledger_id = %s
 FOR UPDATE OF h SKIP LOCKED
-"""
-# Rows that are visible, never `id > last`: ids are handed out before commit. One statement is one
-# snapshot, so `id <= last taken` holds exactly the rows that were counted. A row is never updated,
-# so its ctid stays what it is until we delete it.
-_TAKE = """
-WITH taken AS (
-    SELECT max(id) AS last
-    FROM (
-        SELECT id, sum(count) OVER (ORDER BY id) - count AS before
-        FROM (
-            SELECT id, count
-            FROM audit_inbox
-            WHERE ledger_id = %(ledger)s
-            ORDER BY id
-            LIMIT %(batch)s
-        ) AS oldest
-    ) AS counted
-    WHERE before < %(batch)s
-)
-SELECT i.ctid::text, i.received_at, i.digests, i.source, i.source_ids, i.request_id, i.traceparent,
-       i.events, i.event_ids
-FROM audit_inbox AS i, taken
-WHERE i.ledger_id = %(ledger)s
-  AND i.id <= taken.last
-ORDER BY i.id
-"""
-# Row by row, then id by id: each OFFSET 0 keeps the planner from turning the order round, which
-# with a long inbox means to look up every id that waits, and with young statistics the whole index.
-_KNOWN = """
-SELECT k.event_id, k.digest
-FROM unnest(%s::tid[]) AS t(row_id),
-     LATERAL (
-         SELECT event_ids
-         FROM audit_inbox
-         WHERE ctid = t.row_id
-           AND ledger_id = %s
-         OFFSET 0
-     ) AS i,
-     LATERAL unnest(i.event_ids) AS u(event_id),
-     LATERAL (
-         SELECT event_id, digest
-         FROM audit_eventkey
-         WHERE ledger_id = %s
-           AND event_id = u.event_id
-         OFFSET 0
-     ) AS k
-"""
-_TAKEN_BY = """
-SELECT u.event_id, e.record
-FROM unnest(%s::uuid[]) AS u(event_id),
-     LATERAL (
-         SELECT seq
-         FROM audit_eventkey
-         WHERE ledger_id = %s
-           AND event_id = u.event_id
-         OFFSET 0
-     ) AS k
-LEFT JOIN LATERAL (
-         SELECT record
-         FROM audit_entry
-         WHERE ledger_id = %s
-           AND seq = k.seq
-         OFFSET 0
-     ) AS e ON true
 """
 _DELETE = "DELETE FROM audit_inbox WHERE ledger_id = %s AND ctid = ANY(%s::tid[])"
 _MOVE_HEAD = "UPDATE audit_head SET size = %s, hash = %s WHERE ledger_id = %s"
@@ -153,50 +86,6 @@ class Appended:
     quarantined: int
     size: int
     """The ledger's size after it."""
-
-
-@dataclass(slots=True)
-class _Post:
-    """An inbox row: what its events have in common."""
-
-    row_id: str
-    received_at: datetime
-    received_text: str
-    source: bytes
-    key_id: str | None
-    is_backfill: bool
-    request_id: str
-    traceparent: str
-    _around_id: tuple[bytes, bytes] | None = None
-
-    def source_around_id(self) -> tuple[bytes, bytes]:
-        """Return what stands before and after the id in the source of an event that has one."""
-        if self._around_id is None:
-            said: dict[str, Any] = msgspec.json.decode(self.source)
-            before = {name: value for name, value in said.items() if name < "id"}
-            after = {name: value for name, value in said.items() if name > "id"}
-            begin = msgspec.json.encode(before, order="sorted")[:-1] + (b"," if before else b"")
-            end = msgspec.json.encode(after, order="sorted")
-            self._around_id = begin + b'"id":', b"," + end[1:] if after else b"}"
-        return self._around_id
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """One event on its way into the chain."""
-
-    post: _Post
-    event: bytes
-    event_id: UUID
-    digest: bytes
-    source_id: str | None
-
-    def source(self) -> bytes:
-        """Return the record's source, with the sender's own id when it was no UUID."""
-        if self.source_id is None:
-            return self.post.source
-        begin, end = self.post.source_around_id()
-        return begin + msgspec.json.encode(self.source_id) + end
 
 
 def append_pending(ledger_id: int | None = None, *, batch: int | None = None) -> int:
@@ -246,16 +135,16 @@ def _append_once(ledger_id: int, batch: int, whole: ExitStack) -> Appended | Non
         if not head:
             return None
         ((size, last_hash, ledger_name, *_),) = head
-        waiting, unreadable, posts = _take(ledger_id, batch)
+        waiting, unreadable, posts = take(ledger_id, batch)
         if not posts:
             return None
         span = whole.enter_context(spans.span("audit.append", began=began, ledger=ledger_name))
         spans.link_to_senders(span, (post.traceparent for post in posts))
-        fresh, conflicts, duplicates = _sort(waiting, posts, ledger_id)
+        fresh, conflicts, duplicates = sort(waiting, posts, ledger_id)
         _make_months(connection, {post.received_at.date() for post in posts})
         new_size, new_hash = size, bytes(last_hash)
         edge = _edge_at(ledger_id, size, new_hash)
-        refused: list[tuple[_Waiting, str]] = []
+        refused: list[tuple[Waiting, str]] = []
         leaves: list[bytes] = []
         for chained in _write(
             connection, fresh, ledger_id, ledger_name, new_size, new_hash, refused
@@ -323,105 +212,6 @@ def _ledgers_waiting() -> list[int]:
     ]
 
 
-def _take(
-    ledger_id: int, batch: int
-) -> tuple[list[_Waiting], list[tuple[_Waiting, str]], list[_Post]]:
-    """Read the oldest posts and split them into events; what cannot be read is told apart."""
-    waiting: list[_Waiting] = []
-    unreadable: list[tuple[_Waiting, str]] = []
-    posts: list[_Post] = []
-    with raw_cursor() as cursor:
-        # Planned anew each time: a plan kept for any batch sorts the whole inbox for the oldest.
-        cursor.execute(_TAKE, {"ledger": ledger_id, "batch": batch}, prepare=False, binary=True)
-        taken = cursor.fetchall()
-    for row in taken:
-        (
-            row_id,
-            received_at,
-            digests,
-            source,
-            source_ids,
-            request_id,
-            traceparent,
-            joined,
-            event_ids,
-        ) = row
-        post = _Post(
-            row_id,
-            received_at,
-            format_time(received_at),
-            source,
-            None,
-            False,
-            request_id,
-            traceparent,
-        )
-        posts.append(post)
-        events = joined.split(b"\n")
-        own = [
-            _Waiting(
-                post,
-                event,
-                event_id,
-                digests[32 * i : 32 * i + 32],
-                source_ids[i] if source_ids else None,
-            )
-            for i, (event, event_id) in enumerate(zip(events, event_ids, strict=False))
-        ]
-        try:
-            if not len(events) == len(event_ids) == len(digests) // 32:
-                raise ValueError("events, ids and digests of the post differ in number")
-            post.key_id, post.is_backfill = columns_of_source(source)
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            # Kept by its content: no id and no digest in it need be right, or be there at all.
-            event_id = event_ids[0] if event_ids else _NO_ID
-            whole = _Waiting(post, joined, event_id, sha256(joined).digest(), None)
-            unreadable.append((whole, str(error)))
-            continue
-        waiting += own
-    return waiting, unreadable, posts
-
-
-def _sort(
-    waiting: list[_Waiting], posts: list[_Post], ledger_id: int
-) -> tuple[list[_Waiting], list[_Waiting], int]:
-    """Return fresh events, conflicts, and how many were dropped as duplicates."""
-    known: dict[UUID, bytes] = dict(
-        rows(_KNOWN, ([post.row_id for post in posts], ledger_id, ledger_id))
-    )
-    fresh: list[_Waiting] = []
-    conflicts: list[_Waiting] = []
-    for one in waiting:
-        earlier = known.setdefault(one.event_id, one.digest)
-        if earlier is one.digest:
-            fresh.append(one)
-        elif bytes(earlier) != one.digest:
-            conflicts.append(one)
-    if conflicts:
-        conflicts = _comparable(conflicts, fresh, ledger_id)
-    return fresh, conflicts, len(waiting) - len(fresh) - len(conflicts)
-
-
-def _comparable(conflicts: list[_Waiting], fresh: list[_Waiting], ledger_id: int) -> list[_Waiting]:
-    """Leave out what is a duplicate by its id alone: the first one's key was erased meanwhile.
-
-    Its digest was made with that key, so nothing tells whether this one says the same.
-    """
-    ids = {one.event_id for one in conflicts if personal_key(one.event) is not None}
-    if not ids:
-        return conflicts
-    taken: dict[UUID, bytes | None] = {one.event_id: one.event for one in fresh}
-    taken |= {
-        # None where the record was pruned: then nothing tells under which key it was.
-        event_id: None if record is None else event_of(record)
-        for event_id, record in rows(_TAKEN_BY, (list(ids), ledger_id, ledger_id))
-    }
-    keys = {event_id: personal_key(taken[event_id] or b"") for event_id in ids}
-    erased = erased_keys(ledger_id, {key for key in keys.values() if key is not None})
-    lost = {each for each in ids if taken[each] is None or keys[each] in erased}
-    return [one for one in conflicts if one.event_id not in lost or personal_key(one.event) is None]
-
-
 # --- Months ---------------------------------------------------------------------------------------
 
 _months: set[date] = set()
@@ -466,12 +256,12 @@ def _edge_at(ledger_id: int, size: int, head: bytes) -> Edge | None:
 
 def _write(
     connection: psycopg.Connection[Any],
-    events: Sequence[_Waiting],
+    events: Sequence[Waiting],
     ledger_id: int,
     ledger_name: str,
     size: int,
     head: bytes,
-    refused: list[tuple[_Waiting, str]],
+    refused: list[tuple[Waiting, str]],
 ) -> Iterator[list[bytes]]:
     """Write the events, halving at a refusal until the one event is found; yield their hashes.
 
@@ -499,7 +289,7 @@ def _write(
 
 def _copy(
     connection: psycopg.Connection[Any],
-    events: Sequence[_Waiting],
+    events: Sequence[Waiting],
     ledger_id: int,
     ledger_name: str,
     size: int,
@@ -560,7 +350,7 @@ def _tell(error: Exception) -> str:
 
 
 def _quarantine(
-    cursor: psycopg.Cursor[Any], ledger_id: int, one: _Waiting, reason: str, error: str
+    cursor: psycopg.Cursor[Any], ledger_id: int, one: Waiting, reason: str, error: str
 ) -> None:
     quarantine(
         cursor,
@@ -582,7 +372,7 @@ def _quarantine(
 
 
 def _count_use(
-    cursor: psycopg.Cursor[Any], ledger_id: int, fresh: Sequence[_Waiting], refused: set[int]
+    cursor: psycopg.Cursor[Any], ledger_id: int, fresh: Sequence[Waiting], refused: set[int]
 ) -> None:
     today = datetime.now(UTC).date()
     used = Counter(one.post.key_id for one in fresh if one.post.key_id and id(one) not in refused)
@@ -591,7 +381,7 @@ def _count_use(
 
 
 def _measure(
-    done: Appended, fresh: Sequence[_Waiting], refused: set[int], *, conflicts: int
+    done: Appended, fresh: Sequence[Waiting], refused: set[int], *, conflicts: int
 ) -> None:
     """Count what was committed: how long events waited, a POST at once, and what was left out.
 

@@ -1,27 +1,18 @@
-"""Verification of what was signed: ranges, keys from outside, notes that others hold, resuming.
+"""Verification of what was signed: ranges, keys from outside, tiles above tiles.
 
-Attacks, each by its name: attacks/.
+What others hold: test_verify_held.py. Resuming: test_verify_resumed.py. Attacks, each by its name:
+attacks/.
 """
 
 from __future__ import annotations
 
-import json
-import threading
-from datetime import UTC, datetime
 from io import StringIO
-from pathlib import Path
-from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connections
 
-from audit import runs
-from audit import verify as verify_module
 from audit.append import append_pending
 from audit.fill import fill_tiles
-from audit.held import Held, Holder, NoteFile, SignerState, SinkNotes
-from audit.ledger.checkpoint import Checkpoint, format_checkpoint
 from audit.ledger.merkle import check_inclusion, prove_inclusion, root_of
 from audit.ledger.note import (
     COSIGNATURE,
@@ -31,56 +22,22 @@ from audit.ledger.note import (
     format_verifier_key,
     make_signing_key,
     parse_note,
-    sign_note,
 )
-from audit.models import CheckpointNote, Entry, Ledger, Verification
-from audit.runs import verify_new
+from audit.models import Entry, Ledger
 from audit.seal import known_keys, seal
-from audit.signer import keys_path, make_key
-from audit.sinks import Published
-from audit.sinks.file import FileSink
+from audit.signer import make_key
 from audit.tree import tree_of
-from audit.verify import NO_CHECKPOINT, Progress, Report, verify, verify_stepwise
+from audit.verify import NO_CHECKPOINT, verify
 from tests.audit.let_go import let_go
 from tests.audit.pruning import prune
 from tests.audit.retaining import seed
 from tests.audit.tampering import AsRole, Connection, tampering
 from tests.audit.test_tree import grow_to
+from tests.audit.verifying import verifychain
+from tests.audit.verifying_seals import change, note_at, sealed
 from tests.conftest import chain, make_event
-from tests.sizes import size as times
 
-
-@pytest.fixture
-def sealed(ledger: Ledger, settings: Any, tmp_path: Path) -> Ledger:
-    """Return a ledger of 900 entries with checkpoints at 300, 600 and 700."""
-    settings.SIGNING_DIR = tmp_path / "signing"
-    settings.SIGNER_COMMAND = ""
-    settings.ANCHOR_FOLDER = tmp_path / "anchors"
-    make_key(ledger.name, origin=ledger.origin)
-    for size in (300, 600, 700):
-        grow_to(ledger, size)
-        assert seal(ledger) is not None
-        append_pending(ledger.id)
-    grow_to(ledger, 900)
-    return ledger
-
-
-def note_at(ledger: Ledger, size: int) -> bytes:
-    return bytes(CheckpointNote.objects.get(ledger=ledger, size=size).note)
-
-
-def change(superuser: Connection, statement: str, ledger: Ledger) -> None:
-    with tampering(superuser):
-        assert superuser.execute(statement, (ledger.id,)).rowcount >= 1
-
-
-def verifychain(ledger: Ledger, *arguments: str) -> tuple[int, dict[str, Any]]:
-    out = StringIO()
-    with pytest.raises(SystemExit) as ended:
-        call_command("verifychain", "--json", "--ledger", ledger.name, *arguments, stdout=out)
-    said: dict[str, Any] = json.loads(out.getvalue())
-    assert isinstance(ended.value.code, int)
-    return ended.value.code, said
+__all__ = ["sealed"]  # fixtures, which pytest finds by their names here
 
 
 # --- What is said ---------------------------------------------------------------------------------
@@ -228,237 +185,6 @@ def test_what_the_verifier_brings_must_be_usable(
     with pytest.raises(CommandError, match=said) as refused:
         call_command("verifychain", "--ledger", ledger.name, *given)
     assert refused.value.returncode == 2
-
-
-# --- What others hold -----------------------------------------------------------------------------
-
-
-def test_a_kept_note_that_the_ledger_continues_is_named(sealed: Ledger, tmp_path: Path) -> None:
-    kept = tmp_path / "october.note"
-    kept.write_bytes(note_at(sealed, 600))
-
-    code, said = verifychain(sealed, "--anchor", str(kept))
-
-    assert code == 0
-    # verifychain reads the signer's state by itself.
-    held = "continues what is held by october.note (size 600), the signer's state (size 700)"
-    assert held in said["note"]
-
-
-def test_every_line_of_a_sinks_file_is_compared(sealed: Ledger, tmp_path: Path) -> None:
-    lines = [
-        json.dumps({"origin": sealed.origin, "note": note_at(sealed, size).decode()})
-        for size in (300, 600, 700)
-    ]
-    file = tmp_path / "x.checkpoints"
-    file.write_text("\n".join([lines[0], '{"torn', *lines[1:]]) + "\n")
-
-    held = NoteFile(path=file).held(sealed)
-
-    assert len(held.notes) == 3
-    assert verify(sealed, holders=[NoteFile(path=file)]).result == "intact"
-
-
-@pytest.mark.parametrize(
-    ("content", "why"),
-    [
-        (b"", "holds no checkpoint of"),
-        (b'{"origin": "x"}\n', "holds no checkpoint of"),
-        (b"no note at all\n", "no signed note"),
-    ],
-)
-def test_a_file_without_a_note_of_this_ledger_proves_nothing(
-    sealed: Ledger, tmp_path: Path, content: bytes, why: str
-) -> None:
-    file = tmp_path / "x"
-    file.write_bytes(content)
-
-    report = verify(sealed, holders=[NoteFile(path=file)])
-
-    assert report.result == "not_proven"
-    assert why in report.note
-
-
-def test_another_ledgers_note_accuses_nobody(sealed: Ledger, tmp_path: Path) -> None:
-    stranger = make_signing_key(name="another.example/log", seed=bytes(32))
-    text = format_checkpoint(Checkpoint(origin=stranger.key.name, size=5, root=bytes(32)))
-    file = tmp_path / "x"
-    file.write_bytes(sign_note(text, signers=[stranger]))
-
-    report = verify(sealed, holders=[NoteFile(path=file)])
-
-    assert report.result == "not_proven"
-    assert "not signed by" in report.note
-
-
-def test_the_signers_state_is_compared_and_absent_where_nothing_was_signed(
-    sealed: Ledger, superuser: Connection
-) -> None:
-    assert "the signer's state (size 700)" in verify(sealed, holders=[SignerState()]).note
-    keys_path(sealed.name).with_suffix(".state").write_text(
-        json.dumps({"origin": sealed.origin, "size": 700, "root": bytes(32).hex()})
-    )
-
-    report = verify(sealed, holders=[SignerState()])
-
-    assert report.first is not None
-    assert (report.first.seq, report.first.field) == (699, "the signer's state root")
-    keys_path(sealed.name).with_suffix(".state").unlink()
-    assert SignerState().held(sealed) == Held()
-
-
-def test_a_run_by_hand_and_by_night_compares_with_the_sinks_and_a_background_one_does_not(
-    sealed: Ledger, settings: Any
-) -> None:
-    FileSink(settings.ANCHOR_FOLDER, interval=0).publish(_published(sealed, 700))
-
-    for kind in ("manual", "nightly"):
-        runs.ask_for_run(sealed, kind=kind)
-    runs.work_through_queue(sealed)
-    verify_new(sealed)
-
-    notes = dict(Verification.objects.filter(ledger=sealed).values_list("kind", "note"))
-    assert "continues what is held by file (size 700)" in notes["manual"]
-    assert "continues what is held by file (size 700)" in notes["nightly"]
-    assert Verification.objects.filter(ledger=sealed, result="intact").count() == len(notes)
-
-
-def test_a_sink_that_cannot_be_asked_is_shown_and_proves_nothing_against_the_ledger(
-    sealed: Ledger, tmp_path: Path
-) -> None:
-    (tmp_path / "blocked").write_text("a file where a folder should be")
-    sink = FileSink(tmp_path / "blocked", interval=0)
-
-    report = verify(sealed, holders=[SinkNotes(sinks=[sink])])
-
-    assert report.result == "intact"
-    assert "file could not be asked" in report.note
-
-
-def _published(ledger: Ledger, size: int) -> Published:
-    row = CheckpointNote.objects.get(ledger=ledger, size=size)
-    return Published(
-        ledger=ledger.name,
-        origin=ledger.origin,
-        size=size,
-        root=bytes.fromhex(row.root),
-        note=bytes(row.note),
-        signed_at=datetime.now(UTC),
-    )
-
-
-# --- Going on -------------------------------------------------------------------------------------
-
-
-def steps(ledger: Ledger, after: Progress | None = None) -> tuple[list[Progress], Report]:
-    *progress, report = verify_stepwise(ledger, after=after)
-    assert isinstance(report, Report)
-    return [each for each in progress if isinstance(each, Progress)], report
-
-
-@pytest.mark.parametrize("chunk", [100, 256, 299])
-def test_a_run_that_goes_on_anywhere_says_the_same_as_one_that_never_stopped(
-    sealed: Ledger, superuser: Connection, monkeypatch: pytest.MonkeyPatch, chunk: int
-) -> None:
-    monkeypatch.setattr(verify_module, "CHUNK", chunk)
-    progress, whole = steps(sealed)
-    for each in progress:
-        _, again = steps(sealed, after=each)
-        said = (again.result, again.sealed_to, again.note)
-        assert said == ("intact", 700, whole.note), (each, again.first)
-
-    change(
-        superuser,
-        "UPDATE audit_tile SET root = sha256(root) "
-        "WHERE ledger_id = %s AND level = 0 AND index = 2",
-        sealed,
-    )
-
-    # What was changed behind a run that stopped: whatever it has passed, it does not read again.
-    for each in progress:
-        _, again = steps(sealed, after=each)
-        assert again.result == ("tampered" if each.next_seq < 768 else "intact"), each
-
-
-def test_a_run_over_what_is_new_reads_no_older_record(
-    sealed: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[int] = []
-    original = verify_module._read
-
-    def watched(ledger: Ledger, start: int, stop: int) -> Any:
-        read.append(start)
-        return original(ledger, start, stop)
-
-    monkeypatch.setattr(verify_module, "_read", watched)
-    verify_new(sealed)
-    grow_to(sealed, 1100)
-    seal(sealed)
-
-    report = verify_new(sealed)
-
-    assert read == [0, 900]
-    assert report is not None
-    assert report.from_seq == 900
-    assert (report.result, report.sealed_to) == ("intact", report.to_seq)
-
-
-def test_two_runs_over_what_is_new_never_go_side_by_side(sealed: Ledger) -> None:
-    run = runs.ask_for_run(sealed, kind="new")
-
-    assert verify_new(sealed) is None
-
-    Verification.objects.filter(ledger=sealed, id=run).update(state="failed")
-    assert verify_new(sealed) is not None
-
-
-def test_verifying_while_the_ledger_grows_and_is_sealed_raises_no_false_alarm(
-    sealed: Ledger, settings: Any
-) -> None:
-    failures: list[BaseException] = []
-    sink = FileSink(settings.ANCHOR_FOLDER, interval=0)
-
-    def grow() -> None:
-        try:
-            for _ in range(times(15, 40)):
-                chain(sealed, [make_event() for _ in range(23)])
-                published = seal(sealed)
-                if published is not None:
-                    sink.publish(published)
-        except BaseException as error:  # told to the test, which fails with it
-            failures.append(error)
-        finally:
-            connections.close_all()
-
-    thread = threading.Thread(target=grow)
-    thread.start()
-    holders: list[Holder] = [SignerState(), SinkNotes(sinks=[sink])]
-    seen = []
-    while thread.is_alive():
-        seen += [verify(sealed, holders=holders), verify(sealed, from_seq=850)]
-    thread.join()
-
-    assert not failures, failures
-    assert [each for each in seen if each.result != "intact"] == []
-    last = verify(sealed, holders=holders)
-    assert (last.result, last.sealed_to) == ("intact", last.to_seq)
-
-
-def test_the_first_checkpoint_may_be_signed_while_a_run_is_going(
-    ledger: Ledger, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings.SIGNING_DIR = tmp_path / "signing"
-    monkeypatch.setattr(verify_module, "CHUNK", 100)
-    grow_to(ledger, 300)
-    going = verify_stepwise(ledger)
-    next(going)
-    make_key(ledger.name, origin=ledger.origin)
-    seal(ledger)
-
-    *_, report = going
-
-    assert isinstance(report, Report)
-    assert (report.result, report.sealed_to) == ("intact", 300), report
 
 
 # --- Before tiles, before checkpoints -------------------------------------------------------------
