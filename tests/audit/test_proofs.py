@@ -33,8 +33,8 @@ from audit.seal import known_keys, seal
 from audit.signer import make_key as make_ledger_key
 from tests.audit.desk import auditor, get, main_ledger, make_client
 from tests.audit.ledger.trees import TileTree
+from tests.audit.reading import Reader, assert_problem
 from tests.audit.tampering import Connection, tampering
-from tests.audit.test_api import Reader, assert_problem
 from tests.audit.test_seal import keys
 from tests.audit.test_tree import grow_to, leaves_of, root_by_hand
 from tests.conftest import chain, entries, make_event, post

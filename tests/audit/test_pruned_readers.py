@@ -24,8 +24,8 @@ from audit.verify_tree import leaf_of_tile
 from tests.audit.desk import get, make_client
 from tests.audit.let_go import MINIMUM, old, owner, pruned
 from tests.audit.pruning import approved_plan, keep_no_longer
+from tests.audit.reading import NDJSON, Reader, assert_problem, streamed
 from tests.audit.tampering import Connection
-from tests.audit.test_api import NDJSON, Reader, assert_problem, streamed
 
 __all__ = ["old", "owner", "pruned"]  # fixtures, which pytest finds by their names here
 
