@@ -1,14 +1,13 @@
-"""The report and the executive page as PDF: tagged, the same bytes, whatever was typed."""
+"""The report and the executive page as PDF: tagged, the same bytes, and all they say.
+
+What fits on a page: test_pdf_fitting.py.
+"""
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
-import sys
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,16 +29,6 @@ from compliance.renderers.blocks import (
 )
 from compliance.renderers.document import document_of, executive_of
 from compliance.renderers.executive import render_executive, set_executive
-from compliance.renderers.fitting import (
-    BREAK,
-    CELLS,
-    LEAST_ROWS,
-    breakable,
-    column_widths,
-    measure,
-    within_cells,
-)
-from compliance.renderers.marks import mark_of
 from compliance.renderers.outline import outlined
 from compliance.renderers.pdf import (
     PORTRAIT,
@@ -50,69 +39,22 @@ from compliance.renderers.pdf import (
     typeset,
 )
 from compliance.report_content import Family
-from compliance.result import STATES
 from tests.audit.pdf_text import pdf_text
+from tests.compliance.pdf_made import (
+    FAMILIES,
+    ROOT,
+    a_document,
+    a_report,
+    a_table,
+    pages,
+    run,
+    said_in,
+    squeezed,
+    tool,
+)
 from tests.compliance.report_samples import HOSTILE, LONG, small_content, without_anything
 
-ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "compliance" / "renderers" / "report.typ"
-FAMILIES: tuple[Family, ...] = ("soc2", "hipaa", "gdpr", "other")
-MEGABYTES = 500
-"""A report's PDF is made with less, whatever it holds."""
-
-
-def pages(pdf: bytes) -> int:
-    return len(re.findall(rb"/Type\s*/Page\b", pdf))
-
-
-@cache
-def a_report(family: Family = "soc2") -> bytes:
-    """Return the PDF of a small report; the tests that only read it share it."""
-    return render_pdf(small_content(family))
-
-
-@cache
-def said_in(family: Family = "soc2") -> str:
-    """Return all text of that report, which takes longer to read than to set."""
-    return pdf_text(a_report(family))
-
-
-def squeezed(text: str) -> str:
-    """Return text without blanks: lines break where the page wants it."""
-    return "".join(text.replace(BREAK, "").split())
-
-
-def a_table(rows: int, columns: int = 8) -> Table:
-    return Table(
-        title=f"{rows} rows",
-        columns=tuple(Column(title=f"Column {at}") for at in range(columns)),
-        rows=tuple(tuple(f"cell {at} of {row}" for at in range(columns)) for row in range(rows)),
-    )
-
-
-def a_document(*sections: Section) -> Document:
-    return replace(document_of(small_content()), sections=sections)
-
-
-def run(code: str, **env: str) -> str:
-    """Return what Python prints in a process of its own, with other surroundings."""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        check=True,
-        cwd=ROOT,
-        env=os.environ | env,
-        text=True,
-        timeout=300,
-    )
-    return done.stdout.strip()
-
-
-def tool(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not on this machine: apt-get install poppler-utils qpdf")
-    return found
 
 
 # --- What it is -----------------------------------------------------------------------------------
@@ -450,105 +392,3 @@ def test_the_executive_page_says_that_a_table_goes_on() -> None:
     said = squeezed(pdf_text(set_executive(short)))
 
     assert squeezed("The first 6 of 50 rows; the whole report has the rest.") in said
-
-
-# --- What fits ------------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="only Linux tells a process' own peak of memory"
-)
-def test_ten_thousand_rows_take_less_than_half_a_gigabyte() -> None:
-    code = (
-        "from tests.compliance.test_pdf import Section, a_document, a_table, pages, set_pdf\n"
-        "parts = (Section(id=f's{at}', title='x', blocks=(a_table(100),)) for at in range(100))\n"
-        "pdf = set_pdf(a_document(*parts))\n"
-        "peak = next(one for one in open('/proc/self/status') if one.startswith('VmHWM'))\n"
-        "print(pages(pdf), int(peak.split()[1]) // 1024)"
-    )
-
-    made, megabytes = map(int, run(code).split())
-
-    assert made > 50
-    assert megabytes < MEGABYTES
-
-
-def test_tables_are_ended_only_where_there_are_too_many_cells() -> None:
-    small, large = a_table(20), a_table(9_000)
-    document = a_document(Section(id="x", title="x", blocks=(small, large)))
-
-    first, second = within_cells(document).sections[0].blocks
-
-    assert first == small
-    assert isinstance(second, Table)
-    assert (len(second.rows) + 20) * 8 <= CELLS
-    assert second.more.startswith(f"The first {len(second.rows):,} of 9,000 rows; the HTML")
-
-
-def test_a_few_rows_of_each_table_always_stay() -> None:
-    document = a_document(Section(id="x", title="x", blocks=(a_table(50),) * 3))
-
-    kept = within_cells(document, cells=1).sections[0].blocks
-
-    assert [len(each.rows) for each in kept if isinstance(each, Table)] == [LEAST_ROWS] * 3
-
-
-def test_columns_fill_the_width_and_hold_their_widest_word() -> None:
-    table = Table(
-        title="t",
-        columns=(
-            Column(title="Populations", look="number"),
-            Column(title="Why", share=20),
-            Column(title="Id", look="code"),
-        ),
-        rows=(("1,234,567,890", "a sentence of some words " * 9, "0192e4d0"),),
-    )
-
-    widths = column_widths(table, room=PORTRAIT, size=8.4, gap=8)
-
-    assert sum(widths) == pytest.approx(PORTRAIT - 16)
-    assert widths[0] >= measure("1,234,567,890", 8.4)
-    assert widths[2] >= measure("0192e4d0", 8.4, is_code=True)
-
-
-def test_more_words_than_a_page_is_wide_share_what_there_is() -> None:
-    table = Table(
-        title="t",
-        columns=tuple(Column(title="Unbreakableword") for _ in range(30)),
-        rows=(("unbreakableword",) * 30,),
-    )
-
-    widths = column_widths(table, room=400, size=8, gap=4)
-
-    assert sum(widths) == pytest.approx(400 - 29 * 4)
-
-
-@pytest.mark.parametrize("text", ["a" * 90, "audit.log_viewed." * 9, "ab " * 40, f"x {LONG} y", ""])
-def test_breaking_adds_places_and_nothing_else(text: str) -> None:
-    broken = breakable(text, room=60, size=8)
-
-    assert broken.replace(BREAK, "") == text
-    pieces = (piece for word in broken.split(" ") for piece in word.split(BREAK))
-    assert all(measure(each, 8) <= 60 or "_" in each for each in pieces)
-
-
-@pytest.mark.parametrize(
-    ("state", "word", "sign"),
-    [
-        ("pass", "pass", "✔"),
-        ("no_data", "no data", "○"),
-        ("not_occurred", "not occurred", "□"),
-        ("No exceptions noted", "No exceptions noted", "✔"),
-        ("Exceptions noted: 2 of 9", "Exceptions noted: 2 of 9", "✘"),
-        ("northern", "northern", ""),
-        ("late, running", "late, running", "✘"),
-    ],
-)
-def test_a_state_has_its_word_and_a_mark(state: str, word: str, sign: str) -> None:
-    mark = mark_of(state)
-
-    assert (mark.word, mark.sign) == (word, sign)
-
-
-def test_every_state_of_a_leg_has_a_mark() -> None:
-    assert all(mark_of(each).sign for each in STATES)
