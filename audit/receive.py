@@ -4,8 +4,9 @@ One POST is one row: one insert, one flush, however many events. When `receive()
 event it calls received is committed in Postgres; nothing is acknowledged from memory. An event
 that cannot be accepted is told why and not stored; one whose id is taken by other content goes to
 quarantine. Once a subject is erased, a retry of an event about it is known by its id alone: what it
-said can be compared no more, and it must not get a new key. Chaining comes later: append.py.
-Parsing: events.py. Keys of data subjects: subjects.py.
+said can be compared no more, and it must not get a new key. Retries and conflicts: retries.py. What
+comes in and the receipts: receipts.py. Chaining comes later: append.py. Parsing: events.py. Keys of
+data subjects: subjects.py.
 """
 
 from __future__ import annotations
@@ -16,11 +17,10 @@ import re
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -32,36 +32,18 @@ from audit import bell
 from audit.actions import ACTIONS, scope_needed
 from audit.database import raw_cursor, rows
 from audit.errors import EventRejected
-from audit.ledger.canonical import canonicalise
-from audit.ledger.record import event_of, format_time
+from audit.ledger.record import format_time
 from audit.models import Ledger, Quarantine
-from audit.parse import ParsedEvent, parse_event
+from audit.parse import parse_event
 from audit.quarantine import CONFLICT, Misfit, quarantine
+from audit.receipts import Incoming as Incoming
+from audit.receipts import Receipt as Receipt
+from audit.receipts import Sender as Sender
 from audit.redact import Redactor
+from audit.retries import KNOWN, Accepted, Sorted, ledger_digest_key, sort, uuids, without_retries
 from audit.stored import stored_event
-from audit.subjects import (
-    Subject,
-    erased_keys,
-    hold_known_subjects,
-    hold_subjects,
-    personal_key,
-)
+from audit.subjects import Subject, hold_known_subjects, hold_subjects
 
-_KNOWN = """
-SELECT place AS position, digest, seq
-FROM audit_known(%(ledger_id)s::integer, %(event_ids)s::uuid[])
-"""
-_HELD = """
-SELECT u.seq, e.record
-FROM unnest(%s::bigint[]) AS u(seq),
-     LATERAL (
-         SELECT record
-         FROM audit_entry
-         WHERE ledger_id = %s
-           AND seq = u.seq
-         OFFSET 0  -- one index step a seq, whatever the statistics say
-     ) AS e
-"""
 _STORE = """
 INSERT INTO audit_inbox
     (ledger_id, received_at, count, event_ids, digests, source, source_ids, request_id,
@@ -72,7 +54,7 @@ SELECT %(ledger_id)s::integer, %(received_at)s::timestamptz, %(count)s::integer,
 """
 # The usual POST brings nothing but new events, and is stored in one round trip.
 _STORE_UNLESS_KNOWN = f"""
-WITH known AS MATERIALIZED ({_KNOWN}),
+WITH known AS MATERIALIZED ({KNOWN}),
 stored AS ({_STORE} WHERE NOT EXISTS (SELECT FROM known))
 SELECT position, digest, seq
 FROM known
@@ -91,76 +73,6 @@ RETURNING id
 """
 
 
-class Incoming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One event as it came over the wire."""
-
-    raw: bytes
-    default_id: UUID | None = None
-    """The id to take when the event has none of its own."""
-    source_id: str | None = None
-    """The sender's own id when it was no UUID; kept in the record's source."""
-    at: str = "$"
-    """Where the event stands in what was sent; errors name their place from here."""
-    refusal: EventRejected | None = None
-    """Why this one was refused before it came here; it is then only reported."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sender:
-    """Who sends, as the record will say for ever."""
-
-    via: str
-    """`api`, `admin` or `server`."""
-    scope: str
-    """`governance`, `ops`, `events` or `server`."""
-    scopes: frozenset[str]
-    """What the sender may post; the platform itself holds `server`."""
-    key: str = ""
-    user: str = ""
-    ip: str = ""
-    backfill: bool = False
-
-    def source(self) -> bytes:
-        """Return the canonical `source` of the records of this POST."""
-        return canonicalise(self.as_dict())
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the `source` of a record; what is empty is left out."""
-        said: dict[str, Any] = {"via": self.via, "scope": self.scope}
-        said |= {name: value for name in ("key", "user", "ip") if (value := getattr(self, name))}
-        return said | ({"backfill": True} if self.backfill else {})
-
-
-@dataclass(kw_only=True, slots=True)
-class Receipt:
-    """What became of one event."""
-
-    index: int
-    status: str
-    """`received`, `duplicate`, `conflict` or `rejected`."""
-    id: str | None = None
-    digest: str | None = None
-    event_sha256: str | None = None
-    error: dict[str, str] | None = None
-    seq: int | None = None
-    """Known for a duplicate, and for all with `?wait=chained`."""
-    hash: str | None = None
-    state: str | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the receipt as the API shows it; the last three only when known."""
-        shown: dict[str, Any] = {
-            "index": self.index,
-            "id": self.id,
-            "status": self.status,
-            "digest": self.digest,
-            "event_sha256": self.event_sha256,
-            "error": self.error,
-        }
-        later = {"seq": self.seq, "hash": self.hash, "state": self.state}
-        return shown | {name: value for name, value in later.items() if value is not None}
-
-
 @dataclass(slots=True)
 class _Post:
     """What the events of a POST have in common."""
@@ -172,26 +84,6 @@ class _Post:
     traceparent: str
 
 
-@dataclass(slots=True, eq=False)
-class _Accepted:
-    """An event on its way into the inbox."""
-
-    receipt: Receipt
-    id: UUID
-    parsed: ParsedEvent
-    sent: Incoming
-    digest: bytes = b""
-    stored: bytes = b""
-
-
-@dataclass(slots=True)
-class _Sorted:
-    """The events of a POST by what becomes of them."""
-
-    fresh: list[_Accepted] = field(default_factory=list)
-    conflicts: list[_Accepted] = field(default_factory=list)
-
-
 @cache
 def _redactor() -> Redactor:
     return Redactor(
@@ -200,17 +92,12 @@ def _redactor() -> Redactor:
 
 
 @cache
-def _ledger_digest_key(ledger_name: str) -> bytes:
-    return hmac.digest(settings.DIGEST_KEY, ledger_name.encode(), "sha256")
-
-
-@cache
 def _ledger_digest(ledger_name: str) -> hmac.HMAC:
     """Return the digest of nothing under the ledger's key: to copy and go on from.
 
     Taking the key in costs twice what an event does.
     """
-    return hmac.new(_ledger_digest_key(ledger_name), digestmod="sha256")
+    return hmac.new(ledger_digest_key(ledger_name), digestmod="sha256")
 
 
 def new_event_id() -> UUID:
@@ -249,13 +136,13 @@ def receive(
     with transaction.atomic() if subject_ids else nullcontext():
         subjects = hold_known_subjects(subject_ids, ledger_id=ledger_id, ledger_name=ledger_name)
         if len(subjects) < len(subject_ids):
-            accepted = _without_retries(accepted, subjects, ledger_id, ledger_name)
+            accepted = without_retries(accepted, subjects, ledger_id, ledger_name)
             subject_ids = {each for one in accepted for each in one.parsed.subject_ids}
             subjects = hold_subjects(subject_ids, ledger_id=ledger_id, ledger_name=ledger_name)
         ready = _prepare(accepted, subjects, ledger_name)
         found = _store_new(ready, post)
         if found is None:
-            found = _sort(ready, ledger_id)
+            found = sort(ready, ledger_id)
             with transaction.atomic() if found.conflicts else nullcontext():
                 if found.fresh:
                     raw_cursor().execute(_STORE, _row(found.fresh, post))
@@ -317,9 +204,9 @@ def put_back(*, ledger_id: int, quarantine_id: int) -> None:
     transaction.on_commit(lambda: bell.ring(ledger_id))
 
 
-def _parse(incoming: Iterable[Incoming], sender: Sender) -> tuple[list[Receipt], list[_Accepted]]:
+def _parse(incoming: Iterable[Incoming], sender: Sender) -> tuple[list[Receipt], list[Accepted]]:
     receipts: list[Receipt] = []
-    accepted: list[_Accepted] = []
+    accepted: list[Accepted] = []
     is_server = "server" in sender.scopes
     for index, one in enumerate(incoming):
         receipt = Receipt(index=index, status="received")
@@ -337,11 +224,11 @@ def _parse(incoming: Iterable[Incoming], sender: Sender) -> tuple[list[Receipt],
             continue
         assert parsed.id is not None, "an event without an id was given one"
         receipt.id = str(parsed.id)
-        accepted.append(_Accepted(receipt, parsed.id, parsed, one))
+        accepted.append(Accepted(receipt, parsed.id, parsed, one))
     return receipts, accepted
 
 
-def _name_agent(accepted: Sequence[_Accepted]) -> None:
+def _name_agent(accepted: Sequence[Accepted]) -> None:
     """Name the agent on each line of this request, where all its events are of one."""
     agents = {one.parsed.agent_id for one in accepted}
     if len(agents) == 1:
@@ -366,8 +253,8 @@ def _check_scope(action: str, scopes: frozenset[str]) -> None:
 
 
 def _prepare(
-    accepted: list[_Accepted], subjects: Mapping[str, Subject], ledger_name: str
-) -> list[_Accepted]:
+    accepted: list[Accepted], subjects: Mapping[str, Subject], ledger_name: str
+) -> list[Accepted]:
     """Fill in digest and stored form; refuse what only the stored form shows to be too large."""
     of_ledger = _ledger_digest(ledger_name)
     redactor = _redactor()
@@ -399,142 +286,6 @@ def _prepare(
     return ready
 
 
-def _without_retries(
-    accepted: list[_Accepted], subjects: Mapping[str, Subject], ledger_id: int, ledger_name: str
-) -> list[_Accepted]:
-    """Leave out retries of chained events about subjects who have no key: none is made for them.
-
-    Each is a duplicate: by its digest, or by its id alone where that was made with an erased key.
-    """
-    keyless = [
-        one for one in accepted if any(each not in subjects for each in one.parsed.subject_ids)
-    ]
-    ledger_key = _ledger_digest_key(ledger_name)
-    duplicates: list[_Accepted] = []
-    doubtful: list[_Accepted] = []
-    for position, (digest, seq) in _known(keyless, ledger_id).items():
-        one = keyless[position]
-        one.receipt.seq = seq
-        if one.parsed.personal is not None:
-            doubtful.append(one)
-        elif hmac.digest(ledger_key, one.parsed.canonical, "sha256") == digest:
-            duplicates.append(one)
-            one.receipt.digest = digest.hex()
-        else:
-            one.receipt.seq = None  # a conflict, as will be told further on
-    incomparable = _erased_since(doubtful, ledger_id)
-    for one in doubtful:
-        if one in incomparable:
-            duplicates.append(one)
-        else:
-            one.receipt.seq = None
-    for one in duplicates:
-        one.receipt.status = "duplicate"
-    if duplicates:
-        _tell_what_is_held(duplicates, ledger_id)
-    told = set(duplicates)
-    return [one for one in accepted if one not in told]
-
-
-def _erased_since(doubtful: Collection[_Accepted], ledger_id: int) -> set[_Accepted]:
-    """Return those whose chained twin, at `receipt.seq`, cannot be compared any more.
-
-    Its key was erased, or its record was pruned, so that nothing tells under which key it was.
-    """
-    if not doubtful:
-        return set()
-    seqs = list({one.receipt.seq for one in doubtful})
-    keys = {
-        seq: personal_key(event_of(record) or b"") for seq, record in rows(_HELD, (seqs, ledger_id))
-    }
-    erased = erased_keys(ledger_id, {key for key in keys.values() if key is not None})
-    return {
-        one for one in doubtful if one.receipt.seq not in keys or keys[one.receipt.seq] in erased
-    }
-
-
-def _known(events: Collection[_Accepted], ledger_id: int) -> dict[int, tuple[bytes, int]]:
-    """Return digest and seq of each event whose id is chained, by its place."""
-    if not events:
-        return {}
-    return {
-        position - 1: (bytes(digest), seq)
-        for position, digest, seq in rows(
-            _KNOWN, {"event_ids": _uuids(events), "ledger_id": ledger_id}
-        )
-    }
-
-
-def _sort(ready: list[_Accepted], ledger_id: int) -> _Sorted:
-    """Tell fresh events from those whose id is chained already or stands twice in this POST."""
-    known: dict[int, tuple[bytes, int]] = _known(ready, ledger_id)
-    found = _Sorted()
-    chained: list[_Accepted] = []
-    doubtful: list[_Accepted] = []
-    seen: dict[UUID, _Accepted] = {}
-    for position, one in enumerate(ready):
-        earlier: bytes | None
-        seq: int | None
-        earlier, seq = known.get(position, (None, None))
-        twin = seen.get(one.id)
-        if earlier is None and twin is not None:
-            earlier = twin.digest
-        if earlier is None:
-            seen[one.id] = one
-            found.fresh.append(one)
-        elif earlier == one.digest:
-            one.receipt.status = "duplicate"
-            one.receipt.seq = seq
-            if twin is not None:
-                one.receipt.event_sha256 = twin.receipt.event_sha256
-            else:
-                chained.append(one)
-        elif seq is not None and one.parsed.personal is not None:
-            one.receipt.seq = seq
-            doubtful.append(one)
-        else:
-            _mark_conflict(one, found)
-    incomparable = _erased_since(doubtful, ledger_id)
-    for one in doubtful:
-        if one in incomparable:
-            one.receipt.status = "duplicate"
-            one.receipt.digest = None  # made with a newer key, it would tell nothing
-            chained.append(one)
-        else:
-            one.receipt.seq = None
-            _mark_conflict(one, found)
-    if chained:
-        _tell_what_is_held(chained, ledger_id)
-    return found
-
-
-def _mark_conflict(one: _Accepted, found: _Sorted) -> None:
-    one.receipt.status = "conflict"
-    one.receipt.error = {
-        "code": "id-conflict",
-        "path": "$.id",
-        "message": "this id is taken by an event with other content; both are kept",
-    }
-    found.conflicts.append(one)
-
-
-def _tell_what_is_held(duplicates: Collection[_Accepted], ledger_id: int) -> None:
-    """Give each duplicate the hash of the bytes that are kept: its own are dropped.
-
-    The two differ where `personal` got another nonce, or where redaction has changed since.
-    """
-    seqs = list({one.receipt.seq for one in duplicates})
-    events = {seq: event_of(record) for seq, record in rows(_HELD, (seqs, ledger_id))}
-    for one in duplicates:
-        event = events.get(one.receipt.seq)
-        one.receipt.event_sha256 = None if event is None else sha256(event).hexdigest()
-
-
-def _uuids(events: Iterable[_Accepted]) -> str:
-    """Return the ids as Postgres writes an array: half the time of a list of UUIDs."""
-    return "{" + ",".join([str(one.receipt.id) for one in events]) + "}"
-
-
 def _texts(texts: Iterable[str | None]) -> str:
     """Return texts as Postgres writes an array, for the same reason."""
     written = ["NULL" if each is None else f'"{_ESCAPED.sub(_ESCAPE, each)}"' for each in texts]
@@ -545,21 +296,21 @@ _ESCAPED = re.compile(r'["\\]')
 _ESCAPE = r"\\\g<0>"
 
 
-def _store_new(ready: list[_Accepted], post: _Post) -> _Sorted | None:
+def _store_new(ready: list[Accepted], post: _Post) -> Sorted | None:
     """Store the events if no id is known or stands twice; else store none and return None."""
     if not ready or len({one.id for one in ready}) != len(ready):
         return None
     known = rows(_STORE_UNLESS_KNOWN, _row(ready, post))
-    return None if known else _Sorted(fresh=ready)
+    return None if known else Sorted(fresh=ready)
 
 
-def _row(fresh: Sequence[_Accepted], post: _Post) -> dict[str, object]:
+def _row(fresh: Sequence[Accepted], post: _Post) -> dict[str, object]:
     source_ids = [one.sent.source_id for one in fresh]
     return {
         "ledger_id": post.ledger_id,
         "received_at": post.received_at,
         "count": len(fresh),
-        "event_ids": _uuids(fresh),
+        "event_ids": uuids(fresh),
         "digests": b"".join([one.digest for one in fresh]),
         "source": post.sender.source(),
         "source_ids": _texts(source_ids) if any(source_ids) else None,
@@ -569,7 +320,7 @@ def _row(fresh: Sequence[_Accepted], post: _Post) -> dict[str, object]:
     }
 
 
-def _quarantine(conflicts: Collection[_Accepted], post: _Post) -> None:
+def _quarantine(conflicts: Collection[Accepted], post: _Post) -> None:
     if not conflicts:
         return
     with raw_cursor() as cursor:

@@ -1,10 +1,11 @@
-"""Ask for verifications, run them, and keep what they found: a row always, an entry if it matters.
+"""Run verifications, and keep what they found: a row always, an entry if it matters.
 
 A run by hand and the nightly one leave an entry; the others only when they find something new,
 since a run that made an entry each time would feed itself. A run that was asked for waits as a
 row: a Celery task takes it, and with Redis down the append loop does. One worker has it at a time,
 says at most each second how far it is, and can be stopped; whoever takes it next goes on from
-there. What is checked: verify.py. Rows: audit/sql/0004_verification_queue.sql.
+there. Who asks: run_queue.py. What is checked: verify.py. Rows:
+audit/sql/0004_verification_queue.sql.
 """
 
 from __future__ import annotations
@@ -13,14 +14,13 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import structlog
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from audit import bell
 from audit.database import rows
 from audit.errors import RunStopped
 from audit.fault import Fault
@@ -29,6 +29,7 @@ from audit.ledger.note import VerifierKey
 from audit.models import Head, Ledger, Verification
 from audit.pruned import minimum_index
 from audit.receive import receive_own
+from audit.run_queue import RESUMED, Kind, unfinished_run
 from audit.sinks import Sink
 from audit.sinks.configured import sinks_from_settings
 from audit.sinks.file import FileSink
@@ -36,7 +37,6 @@ from audit.verify import Progress, Report, Result, verify_stepwise
 
 log = structlog.get_logger(__name__)
 
-Kind: TypeAlias = Literal["new", "sample", "nightly", "manual"]
 
 SAMPLE = 1000
 """Consecutive entries of a random sample."""
@@ -46,17 +46,11 @@ GRACE = 2.0
 
 _LARGEST = 2**53 - 1  # what an event may hold as a number; a forged seq may be larger
 _SAY_EVERY = 1.0  # seconds between two notes of how far a run is
-_RESUMED = ("manual", "nightly")  # the others come again by themselves within a minute
 _OUTCOMES: dict[Result, str] = {
     "intact": "success",
     "tampered": "failure",
     "not_proven": "unknown",
 }
-_ASK = """
-INSERT INTO audit_verification (ledger_id, kind, state, requested_by, from_seq, to_seq, started_at)
-VALUES (%s, %s, 'queued', %s, %s, %s, clock_timestamp())
-RETURNING id
-"""
 _START = """
 INSERT INTO audit_verification
     (ledger_id, kind, requested_by, from_seq, to_seq, started_at, attempt, attempt_at, seen_at)
@@ -131,31 +125,6 @@ WHERE ledger_id = %s
   AND state = 'running'
 RETURNING id
 """
-_CANCEL = """
-UPDATE audit_verification
-SET state = 'cancelled', cancelled_by = %s, finished_at = clock_timestamp()
-WHERE ledger_id = %s
-  AND id = %s
-  AND state IN ('queued', 'running')
-  AND result IS NULL
-RETURNING checked
-"""
-_RESUME = """
-UPDATE audit_verification
-SET state = 'queued'
-WHERE ledger_id = %s
-  AND id = %s
-  AND result IS NULL
-  AND kind = ANY(%s)
-  AND (
-      state IN ('cancelled', 'failed')
-      OR (
-          state = 'running'
-          AND coalesce(seen_at, started_at) < clock_timestamp() - make_interval(secs => %s)
-      )
-  )
-RETURNING id
-"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,72 +151,6 @@ class Run:
     def place(self) -> tuple[int, int, int]:
         """Return what names this attempt in the table."""
         return self.ledger.id, self.id, self.attempt
-
-
-# --- Asking, cancelling, resuming -----------------------------------------------------------------
-
-
-def ask_for_run(
-    ledger: Ledger,
-    *,
-    kind: Kind = "manual",
-    requested_by: str = "",
-    from_seq: int | None = None,
-    to_seq: int | None = None,
-) -> int:
-    """Put a run into the queue and return its number; without `from_seq` over all of the ledger.
-
-    It is a row when this returns and will be run, whatever Redis does.
-    """
-    start = minimum_index(ledger.id) if from_seq is None else from_seq
-    ((run_id,),) = rows(
-        _ASK, (ledger.id, kind, requested_by, start, -1 if to_seq is None else to_seq)
-    )
-    transaction.on_commit(lambda: bell.ring(ledger.id, task="audit.verify_run"))
-    return int(run_id)
-
-
-def unfinished_run(ledger: Ledger, *, kind: Kind) -> Verification | None:
-    """Return the run of this kind that waits or goes on; None when there is none."""
-    unfinished = Verification.objects.filter(
-        ledger=ledger, kind=kind, state__in=("queued", "running")
-    )
-    return unfinished.order_by("-id").first()
-
-
-def is_any_queued(ledger: Ledger) -> bool:
-    """Tell whether a run waits for a worker."""
-    return Verification.objects.filter(ledger=ledger, state="queued").exists()
-
-
-def cancel_run(ledger: Ledger, run_id: int, *, by: str) -> bool:
-    """Stop a run; its worker notices at its next sign. False when it had ended before.
-
-    Leaves an entry, since a verification that somebody stopped is something to know.
-    """
-    with transaction.atomic():
-        stopped = rows(_CANCEL, (by, ledger.id, run_id))
-        for (checked,) in stopped:
-            receive_own(
-                ledger,
-                "audit.chain_verified",
-                by=by,
-                outcome="unknown",
-                target={"type": "ledger", "id": ledger.name},
-                details={"result": "cancelled", "checked": checked, "run": run_id},
-            )
-    return bool(stopped)
-
-
-def resume_run(ledger: Ledger, run_id: int) -> bool:
-    """Put a run that was cancelled, failed or lost its worker back into the queue.
-
-    It goes on from what it said last. False when there is nothing to resume.
-    """
-    found = rows(_RESUME, (ledger.id, run_id, list(_RESUMED), Verification.STALLED_AFTER))
-    if found:
-        transaction.on_commit(lambda: bell.ring(ledger.id, task="audit.verify_run"))
-    return bool(found)
 
 
 # --- Working --------------------------------------------------------------------------------------
@@ -282,7 +185,7 @@ def _outside(kind: Kind, *, asks_servers: bool = True) -> list[Holder]:
 
     Only for runs by hand and by night: sealing compares with the same places all day.
     """
-    if kind not in _RESUMED:
+    if kind not in RESUMED:
         return []
     sinks: Sequence[Sink] = sinks_from_settings()
     if not asks_servers:

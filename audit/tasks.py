@@ -17,6 +17,7 @@ from audit import (
     project,
     prune,
     pulse,
+    run_queue,
     runs,
 )
 from audit.models import Ledger
@@ -77,7 +78,7 @@ def verify_sample() -> None:
     Rings for runs that wait, too: the bell may have been lost.
     """
     for ledger in Ledger.objects.order_by("id"):
-        if runs.is_any_queued(ledger):
+        if run_queue.is_any_queued(ledger):
             bell.ring(ledger.id, task="audit.verify_run")
         runs.verify_sample(ledger)
 
@@ -89,7 +90,7 @@ def verify_all() -> None:
     Only asks: Redis hands a task that runs for more than a minute to a second worker.
     """
     for ledger in Ledger.objects.order_by("id"):
-        runs.ask_for_run(ledger, kind="nightly", requested_by="schedule")
+        run_queue.ask_for_run(ledger, kind="nightly", requested_by="schedule")
 
 
 @shared_task(name="audit.verify_run")

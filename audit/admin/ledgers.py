@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from audit import facts, runs
+from audit import facts, run_queue
 from audit.admin.acts import act, say
 from audit.admin.curl import curl_line
 from audit.kept import pruned_entry
@@ -114,7 +114,7 @@ class LedgerAdmin(ReadOnlyModelAdmin):
         if wrong:
             say(request, f"No verification was started: {wrong}", is_good=False)
             return HttpResponseRedirect(f"{here}#verify")
-        going = runs.unfinished_run(named, kind="manual")
+        going = run_queue.unfinished_run(named, kind="manual")
         if going is not None and not going.is_stalled(timezone.now()):
             say(
                 request,
@@ -122,7 +122,7 @@ class LedgerAdmin(ReadOnlyModelAdmin):
                 is_good=False,
             )
             return HttpResponseRedirect(_run_address(going.id))
-        run_id = runs.ask_for_run(
+        run_id = run_queue.ask_for_run(
             named, requested_by=request.user.get_username(), from_seq=start, to_seq=end
         )
         return HttpResponseRedirect(_run_address(run_id))

@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from audit import runs
+from audit import run_queue
 from audit.admin.acts import act, number, read_look, say
 from audit.models import Verification
 from audit.readonly import ReadOnlyModelAdmin, keyset_page
@@ -111,7 +111,7 @@ class VerificationAdmin(ReadOnlyModelAdmin):
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Stop a run."""
         run = _run(object_id)
-        done = runs.cancel_run(run.ledger, run.id, by=request.user.get_username())
+        done = run_queue.cancel_run(run.ledger, run.id, by=request.user.get_username())
         said = (
             "The run is cancelled; this is an entry in the ledger. It can be resumed."
             if done
@@ -123,7 +123,7 @@ class VerificationAdmin(ReadOnlyModelAdmin):
     def resume(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Put a run that stopped early back into the queue."""
         run = _run(object_id)
-        if not runs.resume_run(run.ledger, run.id):
+        if not run_queue.resume_run(run.ledger, run.id):
             say(request, "There is nothing to resume: the run goes on or has ended.", is_good=False)
         return HttpResponseRedirect(reverse("admin:audit_verification_change", args=[run.id]))
 

@@ -17,7 +17,7 @@ from audit.ledgers import open_ledger
 from audit.models import AgentKey, Destination, Erasure, Export, Ledger, Quarantine
 from audit.project import catch_up_all
 from audit.retain import propose_purge
-from audit.runs import ask_for_run
+from audit.run_queue import ask_for_run
 from audit.seal import seal
 from audit.signer import make_key as make_signing_key
 from compliance.snapshot import seal_snapshot

@@ -10,7 +10,8 @@ import pytest
 from audit import verify as verify_module
 from audit.models import Ledger, Purge, Verification
 from audit.pruned import minimum_index
-from audit.runs import ask_for_run, run_verification, verify_new, verify_sample, work_through_queue
+from audit.run_queue import ask_for_run
+from audit.runs import run_verification, verify_new, verify_sample, work_through_queue
 from audit.verify import Progress, Report, verify, verify_stepwise
 from tests.audit.let_go import MINIMUM, let_go, old, owner, pruned, tampered_at
 from tests.audit.pruning import approved_plan, keep_no_longer, prune

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from audit import runs, tasks
+from audit import run_queue, runs, tasks
 from audit.append import append_pending
 from audit.errors import RunStopped
 from audit.models import Ledger, Verification
@@ -44,7 +44,7 @@ def the_run(ledger: Ledger) -> Verification:
 
 def begin(ledger: Ledger, *, chunks: int) -> Iterator[Progress | Report]:
     """Ask for a run, take it and check so many chunks; the rest is the caller's."""
-    runs.ask_for_run(ledger, requested_by="Alice")
+    run_queue.ask_for_run(ledger, requested_by="Alice")
     taken = runs._take(ledger_id=ledger.id, waited=0.0)
     assert taken is not None
     working = runs.work(taken)
@@ -66,7 +66,7 @@ def make_stale(ledger: Ledger) -> None:
 
 
 def test_a_run_that_waits_is_taken_once_and_ends_with_a_result_and_an_entry(ten: Ledger) -> None:
-    run_id = runs.ask_for_run(ten, requested_by="Alice")
+    run_id = run_queue.ask_for_run(ten, requested_by="Alice")
 
     assert tasks.verify_run(ten.id) is None
     assert runs.work_through_queue(ten) == 0
@@ -85,7 +85,7 @@ def test_without_redis_the_append_loop_does_it_chunk_by_chunk(
     monkeypatch.setattr("audit.runs.GRACE", 0.0)
     for other in Ledger.objects.exclude(id=ten.id):
         runs.work_through_queue(other)
-    runs.ask_for_run(ten)
+    run_queue.ask_for_run(ten)
 
     going = runs.work_a_step(None)
     assert the_run(ten).checked == 2
@@ -99,7 +99,7 @@ def test_without_redis_the_append_loop_does_it_chunk_by_chunk(
 
 
 def test_the_loop_leaves_a_new_run_to_celery_for_a_moment(ten: Ledger) -> None:
-    runs.ask_for_run(ten)
+    run_queue.ask_for_run(ten)
 
     assert runs._take(ledger_id=ten.id, waited=60.0) is None
     assert the_run(ten).state == "queued"
@@ -119,7 +119,7 @@ def test_how_far_it_is_stands_in_the_row(ten: Ledger) -> None:
 def test_a_cancelled_run_stops_at_its_next_sign_and_proves_nothing(ten: Ledger) -> None:
     working = begin(ten, chunks=2)
 
-    assert runs.cancel_run(ten, the_run(ten).id, by="Bob")
+    assert run_queue.cancel_run(ten, the_run(ten).id, by="Bob")
     assert list(working) == []
 
     run = the_run(ten)
@@ -132,7 +132,7 @@ def test_a_cancelled_run_stops_at_its_next_sign_and_proves_nothing(ten: Ledger) 
 def test_a_resumed_run_goes_on_where_it_stopped(ten: Ledger, monkeypatch: Any) -> None:
     begin(ten, chunks=3)
     run_id = the_run(ten).id
-    runs.cancel_run(ten, run_id, by="Bob")
+    run_queue.cancel_run(ten, run_id, by="Bob")
     read: list[int] = []
     original = verify_stepwise
 
@@ -141,7 +141,7 @@ def test_a_resumed_run_goes_on_where_it_stopped(ten: Ledger, monkeypatch: Any) -
         return original(ledger, **options)
 
     monkeypatch.setattr("audit.runs.verify_stepwise", watched)
-    assert runs.resume_run(ten, run_id)
+    assert run_queue.resume_run(ten, run_id)
     assert runs.work_through_queue(ten) == 1
 
     run = the_run(ten)
@@ -156,8 +156,8 @@ def test_what_was_found_before_the_stop_is_found_after_it(
     damage(ten, superuser, 1)
     damage(ten, superuser, 8)
     begin(ten, chunks=2)
-    runs.cancel_run(ten, the_run(ten).id, by="Bob")
-    runs.resume_run(ten, the_run(ten).id)
+    run_queue.cancel_run(ten, the_run(ten).id, by="Bob")
+    run_queue.resume_run(ten, the_run(ten).id)
     runs.work_through_queue(ten)
 
     run = the_run(ten)
@@ -170,10 +170,10 @@ def test_a_finding_stands_though_a_run_of_a_higher_number_was_intact_before_it(
 ) -> None:
     begin(ten, chunks=1)
     early = the_run(ten).id
-    runs.cancel_run(ten, early, by="Bob")
+    run_queue.cancel_run(ten, early, by="Bob")
     assert runs.run_verification(ten, kind="manual", to_seq=SIZE).result == "intact"
     damage(ten, superuser, 8)
-    runs.resume_run(ten, early)
+    run_queue.resume_run(ten, early)
     runs.work_through_queue(ten)
 
     with connection.cursor() as cursor:
@@ -184,10 +184,10 @@ def test_a_finding_stands_though_a_run_of_a_higher_number_was_intact_before_it(
 def test_a_run_whose_worker_died_is_stalled_and_can_be_resumed(ten: Ledger) -> None:
     working = begin(ten, chunks=2)
     run_id = the_run(ten).id
-    assert not runs.resume_run(ten, run_id)  # it is alive
+    assert not run_queue.resume_run(ten, run_id)  # it is alive
     make_stale(ten)
 
-    assert runs.resume_run(ten, run_id)
+    assert run_queue.resume_run(ten, run_id)
     runs.work_through_queue(ten)
     late = list(working)  # the dead worker was only slow
 
@@ -198,18 +198,18 @@ def test_a_run_whose_worker_died_is_stalled_and_can_be_resumed(ten: Ledger) -> N
 
 
 def test_what_has_ended_is_neither_cancelled_nor_resumed(ten: Ledger) -> None:
-    runs.ask_for_run(ten)
+    run_queue.ask_for_run(ten)
     runs.work_through_queue(ten)
     run_id = the_run(ten).id
 
-    assert not runs.cancel_run(ten, run_id, by="Bob")
-    assert not runs.resume_run(ten, run_id)
+    assert not run_queue.cancel_run(ten, run_id, by="Bob")
+    assert not run_queue.resume_run(ten, run_id)
     assert the_run(ten).result == "intact"
 
 
 def test_a_run_by_command_that_is_cancelled_says_so(ten: Ledger) -> None:
     def cancel(progress: Progress) -> None:
-        runs.cancel_run(ten, the_run(ten).id, by="Bob")
+        run_queue.cancel_run(ten, the_run(ten).id, by="Bob")
 
     with pytest.raises(RunStopped):
         runs.run_verification(ten, kind="manual", on_progress=cancel)
@@ -220,7 +220,7 @@ def test_a_run_by_command_that_is_cancelled_says_so(ten: Ledger) -> None:
 def test_a_run_that_fails_says_why_and_can_be_resumed(
     ten: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs.ask_for_run(ten)
+    run_queue.ask_for_run(ten)
 
     def fail(*_: object, **__: object) -> Iterator[Progress | Report]:
         raise OSError("the disk is gone")
@@ -232,7 +232,7 @@ def test_a_run_that_fails_says_why_and_can_be_resumed(
 
     run = the_run(ten)
     assert (run.state, run.note) == ("failed", "OSError: the disk is gone")
-    assert runs.resume_run(ten, run.id)
+    assert run_queue.resume_run(ten, run.id)
     assert runs.work_through_queue(ten) == 1
     assert the_run(ten).result == "intact"
 
@@ -274,7 +274,7 @@ def test_a_result_names_the_first_bad_entry_and_both_values(
     auditor: Client, ten: Ledger, superuser: Connection
 ) -> None:
     damage(ten, superuser, 3)
-    runs.ask_for_run(ten)
+    run_queue.ask_for_run(ten)
     runs.work_through_queue(ten)
 
     page = html.unescape(get(auditor, f"{RUNS}{the_run(ten).id}/change/"))

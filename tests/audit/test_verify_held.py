@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from audit import runs
+from audit import run_queue, runs
 from audit.held import Held, NoteFile, SignerState, SinkNotes
 from audit.ledger.checkpoint import Checkpoint, format_checkpoint
 from audit.ledger.note import make_signing_key, sign_note
@@ -106,7 +106,7 @@ def test_a_run_by_hand_and_by_night_compares_with_the_sinks_and_a_background_one
     FileSink(settings.ANCHOR_FOLDER, interval=0).publish(_published(sealed, 700))
 
     for kind in ("manual", "nightly"):
-        runs.ask_for_run(sealed, kind=kind)
+        run_queue.ask_for_run(sealed, kind=kind)
     runs.work_through_queue(sealed)
     verify_new(sealed)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from audit import runs, verify_entries
+from audit import run_queue, verify_entries
 from audit import verify as verify_module
 from audit.held import Holder, SignerState, SinkNotes
 from audit.models import Ledger, Verification
@@ -81,7 +81,7 @@ def test_a_run_over_what_is_new_reads_no_older_record(
 
 
 def test_two_runs_over_what_is_new_never_go_side_by_side(sealed: Ledger) -> None:
-    run = runs.ask_for_run(sealed, kind="new")
+    run = run_queue.ask_for_run(sealed, kind="new")
 
     assert verify_new(sealed) is None
 
