@@ -37,8 +37,9 @@ from compliance.gather import (
 from compliance.in_force import UnknownFramework
 from compliance.models import Report
 from compliance.report import WantedReport, begin_report
-from compliance.report_build import NothingToReport, SnapshotDiffers, build_report
+from compliance.report_build import SnapshotDiffers, build_report
 from compliance.report_content import ITEMS, ReportContent, content_digest, parse_content
+from compliance.report_draft import NothingToReport
 from compliance.report_files import (
     CONTENT,
     make_part_folder,

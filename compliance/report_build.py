@@ -7,94 +7,42 @@
 
 What is sealed already with another head, and what a bundle holds, is made again from the entries up
 to that head: the same content, byte for byte. Only drawn samples may be newer than the head.
-Parts: report_people.py, report_checks.py, report_found.py, report_facts.py, report_drawn.py, law/.
+What a reading comes to: report_draft.py. Drawn samples: report_drawn.py.
 Rendering: report_forms.py. Who calls it: make_report.py, manage.py writereport.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
+from typing import Final
 
-from django.conf import settings
-
-from compliance.definitions import Catalogue, Framework
 from compliance.gather import Ledger, Manifest, format_time
 from compliance.in_force import catalogue_in_force, framework_of
-from compliance.judge import evaluate, needed_lenses, span_of
-from compliance.kinds.base import DAY_US
-from compliance.law import actions_of, law_facts
 from compliance.models import Snapshot
-from compliance.people import settings_of
 from compliance.report_bundle import BundleEvidence
-from compliance.report_checks import check_texts
-from compliance.report_content import (
-    ITEMS,
-    SCHEMA,
-    Cover,
-    Earlier,
-    EarlierException,
-    Family,
-    ReportContent,
-    content_bytes,
-    parse_content,
-    report_id,
-)
+from compliance.report_content import ITEMS, ReportContent, content_bytes, parse_content, report_id
+from compliance.report_draft import Draft, NothingToReport, Told, Wanted, draft_of, private
 from compliance.report_drawn import samples_of
 from compliance.report_entries import LedgerEvidence
 from compliance.report_evidence import Evidence
-from compliance.report_facts import (
-    FACTS,
-    facts_of,
-    integrity,
-    look,
-    population,
-    scope,
-    trend,
-)
-from compliance.report_found import list_items, write_annex
-from compliance.report_people import (
-    decisions,
-    findings,
-    nil_returns,
-    owners,
-    statements,
-    waivers,
-)
-from compliance.report_reading import Reading, Rows, text_said
+from compliance.report_found import write_annex
+from compliance.report_reading import text_said
 from compliance.report_rows import MemoryRows, TalliedRows
-from compliance.report_waived import finding_by_item, legs_by_lens
-from compliance.result import FrameworkResult, day_of, day_text, shown, time_text
+from compliance.result import day_of, day_text, time_text
 from compliance.scratch import BundleRefused, check_bundle, from_checked, from_ledger
 from compliance.snapshot import seal_snapshot
-from compliance.standing import standing
 from compliance.tallied import steady
 
 CONTENT: Final = "content.json"
 LINES: Final = "items.lines"
 """Where items wait for the name of the report; gone before `build_report` returns."""
-LAWS: Final[dict[str, Family]] = {"soc2": "soc2", "hipaa": "hipaa", "gdpr": "gdpr"}
-"""Frameworks that have sections of their own."""
-
-
-class NothingToReport(ValueError):
-    """There is nothing that a report could be of. The message is one line with the way out."""
 
 
 class SnapshotDiffers(ValueError):
     """A sealed result cannot be made again: the catalogue in force is another one by now."""
-
-
-class Told(Protocol):
-    """Is told the stage in words, and how much of it is done."""
-
-    def __call__(self, stage: str, done: int, total: int, /) -> None:
-        """Take it in; may raise to stop the work."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,19 +66,6 @@ class Sealed:
     digest: str
     restates: str
     issued_at: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Wanted:
-    """What is to be built, whatever the rows come from."""
-
-    catalogue: Catalogue
-    framework: Framework
-    start: int
-    end: int
-    environment: str | None
-    folder: Path
-    tell: Told
 
 
 def build_report(
@@ -220,7 +155,7 @@ def build_from_bundle(
         )
     evidence = BundleEvidence(path, manifest, head_seq=head)
     try:
-        draft = _draft(wanted, MemoryRows(memory), evidence, lines)
+        draft = draft_of(wanted, MemoryRows(memory), evidence, lines)
         if sealed is None:
             sealed = Sealed(
                 snapshot="",
@@ -245,21 +180,9 @@ def with_samples(content: ReportContent, ledger: Ledger) -> ReportContent:
     return replace(content, samples=samples_of(content.cover.snapshot, evidence))
 
 
-# --- Ways to a draft ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Draft:
-    """All that a report says, before its result is sealed."""
-
-    result: FrameworkResult
-    content: ReportContent
-    """Its cover and annexes are not final."""
-
-
 def _of_tallies(
-    ledger: Ledger, wanted: _Wanted, snapshot: Snapshot | None, lines: Path
-) -> _Draft | None:
+    ledger: Ledger, wanted: Wanted, snapshot: Snapshot | None, lines: Path
+) -> Draft | None:
     """Return the draft of the tallies' moment; None when the snapshot given is of another one."""
     with steady():
         rows = TalliedRows(ledger)
@@ -270,10 +193,10 @@ def _of_tallies(
             raise NothingToReport(
                 f"{ledger.name} has no entries yet; send events first (docs/events.md)"
             )
-        return _draft(wanted, rows, LedgerEvidence(ledger, head_seq=head), lines)
+        return draft_of(wanted, rows, LedgerEvidence(ledger, head_seq=head), lines)
 
 
-def _of_entries(ledger: Ledger, wanted: _Wanted, head: int, lines: Path) -> _Draft:
+def _of_entries(ledger: Ledger, wanted: Wanted, head: int, lines: Path) -> Draft:
     """Return the draft of the moment at which the ledger ended with an entry."""
     memory = from_ledger(
         ledger,
@@ -281,7 +204,7 @@ def _of_entries(ledger: Ledger, wanted: _Wanted, head: int, lines: Path) -> _Dra
         until=head + 1,
         on_progress=lambda done, total: wanted.tell("reading entries", done, total),
     )
-    return _draft(wanted, MemoryRows(memory), LedgerEvidence(ledger, head_seq=head), lines)
+    return draft_of(wanted, MemoryRows(memory), LedgerEvidence(ledger, head_seq=head), lines)
 
 
 def _wanted(
@@ -291,11 +214,11 @@ def _wanted(
     environment: str | None,
     folder: Path,
     on_progress: Told | None,
-) -> _Wanted:
+) -> Wanted:
     if start >= end:
         raise NothingToReport(f"the period from {start} to {end} has no day; `to` is the day after")
     catalogue = catalogue_in_force()
-    return _Wanted(
+    return Wanted(
         catalogue=catalogue,
         framework=framework_of(catalogue, framework_id),
         start=day_of(start),
@@ -318,16 +241,16 @@ def _again(ledger: Ledger, snapshot: Snapshot, kept: Path, folder: Path) -> Buil
     """Take the content that is stored, with the samples of now."""
     content = with_samples(parse_content((kept / CONTENT).read_bytes()), ledger)
     items = folder / ITEMS
-    with (kept / ITEMS).open("rb") as read, _private(items) as out:
+    with (kept / ITEMS).open("rb") as read, private(items) as out:
         while some := read.read(1 << 20):
             out.write(some)
     raw = content_bytes(content)
-    with _private(folder / CONTENT) as out:
+    with private(folder / CONTENT) as out:
         out.write(raw)
     return Built(content=content, raw=raw, items=items, snapshot=snapshot)
 
 
-def _sealed_in(path: Path, manifest: Manifest, wanted: _Wanted) -> tuple[Sealed | None, int]:
+def _sealed_in(path: Path, manifest: Manifest, wanted: Wanted) -> tuple[Sealed | None, int]:
     """Return the newest sealed result of the period in a bundle, and the head it was read to."""
     last = manifest.count - 1
     evidence = BundleEvidence(path, manifest, head_seq=last)
@@ -355,176 +278,12 @@ def _sealed_in(path: Path, manifest: Manifest, wanted: _Wanted) -> tuple[Sealed 
     return found
 
 
-# --- From a reading to the content ----------------------------------------------------------------
-
-
-def _draft(wanted: _Wanted, rows: Rows, evidence: Evidence, lines: Path) -> _Draft:
-    wanted.tell("evaluating", 0, 0)
-    reading = _read(wanted, rows, evidence)
-    if reading.span.as_of <= wanted.start * DAY_US:
-        raise NothingToReport(
-            f"the period begins after the last entry, which came "
-            f"{time_text(reading.span.as_of)[:10]}; report it once it has begun"
-        )
-    generator = f"obsplatform {settings.VERSION}"
-    family = LAWS.get(wanted.framework.id, "other")
-    wanted.tell("looking through the entries", 0, 0)
-    facts = facts_of(reading, evidence.records(FACTS))
-    seen, counts = look(reading), evidence.counted(wanted.start, wanted.end)
-    wanted.tell("gathering what the law asks for", 0, 0)
-    found, signed = findings(reading), statements(reading)
-    law = law_facts(
-        family,
-        evidence.records(actions_of(family)),
-        start=wanted.start,
-        end=wanted.end,
-        as_of=reading.span.as_of,
-        acts=reading.acts,
-        result=reading.told,
-    )
-    legs = legs_by_lens(reading)
-    with _private(lines) as out:
-        exceptions, pending = list_items(
-            reading,
-            legs,
-            finding_by_item(found),
-            out,
-            lambda done, total: wanted.tell("listing items", done, total),
-        )
-    content = ReportContent(
-        schema=SCHEMA,
-        cover=_cover(reading, family, generator),
-        integrity=integrity(reading, facts),
-        scope=scope(facts, seen, counts, decisions(reading)),
-        result=reading.told,
-        checks=check_texts(reading, legs),
-        owners=owners(signed, found),
-        trend=trend(reading, facts),
-        earlier=_earlier(reading),
-        exceptions=exceptions,
-        pending=pending,
-        findings=found,
-        waivers=waivers(reading),
-        statements=signed,
-        nil_returns=nil_returns(reading),
-        looser=reading.result.loosened,
-        changes=facts.changes.listing(),
-        subsequent=facts.subsequent.listing(),
-        log_access=facts.log_access.listing(),
-        population=population(reading, counts, generator=generator),
-        samples=(),
-        law=law,
-        annexes=(),
-    )
-    return _Draft(result=reading.result, content=content)
-
-
-def _read(wanted: _Wanted, rows: Rows, evidence: Evidence) -> Reading:
-    source = rows.source
-    acts, facts = source.acts(), source.span_facts()
-    chosen = settings_of(acts)
-
-    def judged(start: int, end: int) -> FrameworkResult:
-        return evaluate(
-            wanted.catalogue,
-            wanted.framework,
-            source,
-            start=start,
-            end=end,
-            settings=chosen,
-            environment=wanted.environment,
-        )
-
-    start, end = wanted.start, wanted.end
-    span = span_of(facts, start=start, end=end, environment=wanted.environment, agent=None)
-    result = judged(start, end)
-    was_there = facts.born is not None and facts.born // DAY_US < start
-    needed = needed_lenses(wanted.catalogue, wanted.framework, chosen)
-    return Reading(
-        catalogue=wanted.catalogue,
-        framework=wanted.framework,
-        settings=chosen,
-        acts=acts,
-        stands=standing(acts, framework=wanted.framework.id, as_of=span.as_of),
-        span=span,
-        result=result,
-        earlier=judged(start - (end - start), start) if was_there else None,
-        lenses={check.lens: needed[check.lens] for check in result.checks},
-        rows=rows,
-        evidence=evidence,
-    )
-
-
-def _cover(reading: Reading, family: Family, generator: str) -> Cover:
-    """Return the cover of a result that is not sealed."""
-    told, framework = reading.told, reading.framework
-    return Cover(
-        report_id="",
-        framework=framework.id,
-        framework_name=framework.name,
-        framework_version=framework.version,
-        family=family,
-        ledger=reading.result.ledger,
-        origin=reading.evidence.origin,
-        environment=reading.result.environment or "",
-        start=told["from"],
-        end=told["to"],
-        observed_from=told["observed_from"],
-        as_of=told["as_of"],
-        issued_at="",
-        snapshot="",
-        snapshot_digest=reading.result.digest,
-        restates="",
-        generator=generator,
-    )
-
-
-def _earlier(reading: Reading) -> Earlier:
-    span, then = reading.span, reading.earlier
-    start = span.start - (span.end - span.start)
-    period = {"start": day_text(start), "end": day_text(span.start)}
-    if then is None:
-        return Earlier(
-            **period,
-            evidenced=None,
-            tested=None,
-            coverage=None,
-            cap=100,
-            band=None,
-            exceptions=(),
-            is_observed=False,
-        )
-    legs_now = {(leg.control, leg.id): leg for one in reading.result.controls for leg in one.legs}
-    numbers = then.numbers
-    return Earlier(
-        **period,
-        evidenced=shown(numbers.assured),
-        tested=shown(numbers.tested),
-        coverage=shown(numbers.coverage),
-        cap=numbers.cap,
-        band=numbers.band,
-        exceptions=tuple(
-            EarlierException(
-                control=leg.control,
-                check=leg.id,
-                failed_then=leg.f,
-                failed_now=legs_now[leg.control, leg.id].f,
-                state_now=legs_now[leg.control, leg.id].state,
-            )
-            for control in then.controls
-            for leg in control.legs
-            if leg.state == "fail" and (leg.control, leg.id) in legs_now
-        ),
-        is_observed=True,
-    )
-
-
 # --- Into the folder ------------------------------------------------------------------------------
 
 
 def _written(
-    wanted: _Wanted,
-    draft: _Draft,
+    wanted: Wanted,
+    draft: Draft,
     sealed: Sealed,
     evidence: Evidence,
     lines: Path,
@@ -542,7 +301,7 @@ def _written(
         issued_at=sealed.issued_at,
     )
     items = wanted.folder / ITEMS
-    with _private(items) as out:
+    with private(items) as out:
         annex = write_annex(lines, out, report_id=name)
     content = replace(
         draft.content,
@@ -551,16 +310,6 @@ def _written(
         samples=samples_of(sealed.snapshot, evidence),
     )
     raw = content_bytes(content)
-    with _private(wanted.folder / CONTENT) as out:
+    with private(wanted.folder / CONTENT) as out:
         out.write(raw)
     return Built(content=content, raw=raw, items=items, snapshot=snapshot)
-
-
-@contextmanager
-def _private(path: Path) -> Iterator[BinaryIO]:
-    """Write a file that its owner alone may read, and have it on disk when the block ends."""
-    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(number, "wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())

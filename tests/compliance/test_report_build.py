@@ -18,15 +18,9 @@ from audit.prune import work_through_plans
 from audit.receive import receive_own
 from compliance.in_force import UnknownFramework
 from compliance.models import Snapshot
-from compliance.report_build import (
-    CONTENT,
-    Built,
-    NothingToReport,
-    build_from_bundle,
-    build_report,
-    with_samples,
-)
+from compliance.report_build import CONTENT, Built, build_from_bundle, build_report, with_samples
 from compliance.report_content import LISTED, content_bytes, parse_content
+from compliance.report_draft import NothingToReport
 from compliance.scratch import BundleRefused
 from tests.audit.exporting import made
 from tests.audit.retaining import agreed, make_ready, proposed, seed

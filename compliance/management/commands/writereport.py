@@ -32,8 +32,9 @@ from compliance.report import (
     check_period,
     want_report,
 )
-from compliance.report_build import NothingToReport, build_from_bundle
+from compliance.report_build import build_from_bundle
 from compliance.report_content import ITEMS, ReportContent, content_digest, parse_content
+from compliance.report_draft import NothingToReport
 from compliance.report_files import (
     CONTENT,
     files_of,
