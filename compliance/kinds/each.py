@@ -15,7 +15,8 @@ from compliance.kinds.counted import counted
 from compliance.kinds.failing import evidence_by, fail
 from compliance.kinds.narrowing import Known, narrowed
 from compliance.kinds.series import day_of, fields_of
-from compliance.language.conditions import ALWAYS, NEVER, Holds, compile_condition
+from compliance.language.comparing import Holds
+from compliance.language.conditions import ALWAYS, NEVER, compile_condition
 from compliance.language.errors import DefinitionError
 
 _WHY = "It does not say what the check asks of it."

@@ -6,7 +6,7 @@ hold; each branch's ties make names of slots, the same from either side: a candi
 the names of `file_under` and found under those of `look_under`, or the event is kept and the
 candidate looks. A shared name says that they may fit; `fits` says whether they do.
 
-Which condition belongs to what is the kinds' part; what a leaf means is language/conditions.py.
+Which condition belongs to what is the kinds' part; what a leaf means is language/comparing.py.
 """
 
 from __future__ import annotations
@@ -21,14 +21,8 @@ import msgspec
 
 from compliance.kinds.base import Entry
 from compliance.kinds.narrowing import Known, narrowed
-from compliance.language.conditions import (
-    ALWAYS,
-    Condition,
-    Holds,
-    any_of,
-    compile_condition,
-    leaves_of,
-)
+from compliance.language.comparing import Holds
+from compliance.language.conditions import ALWAYS, Condition, any_of, compile_condition, leaves_of
 
 Derived = Mapping[str, Any] | None
 

@@ -31,7 +31,8 @@ from compliance.kinds.failing import evidence_by, fail
 from compliance.kinds.joins import Filing, Join
 from compliance.kinds.narrowing import Known, narrowed
 from compliance.kinds.series import day_of, evidence_of, fields_of
-from compliance.language.conditions import ALWAYS, NEVER, Condition, Holds, compile_condition
+from compliance.language.comparing import Holds
+from compliance.language.conditions import ALWAYS, NEVER, Condition, compile_condition
 from compliance.language.durations import parse_duration
 
 _SAYS_LESS = Served(is_served=False, why="It does not say what the check asks of it.")

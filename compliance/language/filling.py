@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from compliance.language.conditions import OPS
+from compliance.language.comparing import OPS
 from compliance.language.errors import DefinitionError
 from compliance.language.yaml_lines import Exact
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from compliance.language.conditions import DEEPEST, LISTS, OPS, ORDERED
+from compliance.language.comparing import LISTS, OPS, ORDERED
+from compliance.language.conditions import DEEPEST
 from compliance.language.fields import ACTIONS, FIELDS, VALUES, Shape, is_vendor_action
 from compliance.language.problems import line_of, none_of, shown
 from compliance.language.yaml_lines import Exact

@@ -288,7 +288,7 @@ def _add_server_fields(
     if entry_hash is not None:
         fields["entry_hash"] = entry_hash.hex()
     # The nearest double of the exact quotient: of two different microseconds within a century the
-    # doubles differ too, so comparing it with a limit loses nothing (conditions.py).
+    # doubles differ too, so comparing it with a limit loses nothing (comparing.py).
     whole, rest = divmod(delay_us, _SECOND_US)
     fields["ingest.delay_seconds"] = delay_us / _SECOND_US if rest else whole
     for name, value in source.items():

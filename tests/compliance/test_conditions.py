@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compliance.language.conditions import ALWAYS, OPS, Closed, compile_condition
+from compliance.language.comparing import OPS
+from compliance.language.conditions import ALWAYS, Closed, compile_condition
 from compliance.language.errors import DefinitionError
 from compliance.language.fields import ACTIONS
 
