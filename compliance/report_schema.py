@@ -1,6 +1,6 @@
 """Describe report.json as JSON Schema: docs/report-schema.json. Pure.
 
-Made of report_content.py alone, so it cannot say anything else than what is written and read: the
+Made of report_content/ alone, so it cannot say anything else than what is written and read: the
 shapes are its dataclasses, the descriptions their docstrings. `result` is open here; its fields are
 those of the API's answer about a score (docs/api.md).
 """
@@ -11,14 +11,24 @@ import ast
 import inspect
 import json
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
 
-from compliance import report_content
-from compliance.report_content import SCHEMA, ReportContent
+from compliance.report_content import (
+    SCHEMA,
+    ReportContent,
+    cover,
+    law,
+    people,
+    population,
+    results,
+    whole,
+)
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_PARTS: Final = (cover, results, people, population, law, whole)
 
 
 def report_schema() -> str:
@@ -41,8 +51,7 @@ def report_schema() -> str:
 
 def _field_docs() -> Iterator[tuple[tuple[str, str], str]]:
     """Yield what stands under a field, by class and field: Python keeps no docstring of it."""
-    module = ast.parse(inspect.getsource(report_content))
-    for each in module.body:
+    for each in chain.from_iterable(ast.parse(inspect.getsource(part)).body for part in _PARTS):
         if isinstance(each, ast.ClassDef):
             for field, below in zip(each.body, each.body[1:], strict=False):
                 about = _text(below)

@@ -9,7 +9,7 @@
 
 Nothing here judges a control: deadlines are counted by the code of the checks, and where a table
 and a check look at one thing they agree. The order in which entries come does not matter. What a
-report says is in compliance/report_content.py (`Law`); how it looks, renderers/law_sections.py.
+report says is in compliance/report_content/ (`Law`); how it looks, renderers/law_sections.py.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
     oscal.py       OSCAL assessment-results and its assessment-plan
     archive.py     all files as a ZIP of determined bytes, with a manifest to sign
 
-The content: compliance/report_content.py.
+The content: compliance/report_content/.
 """
 
 from __future__ import annotations
