@@ -8,15 +8,15 @@ signing key: the report is left in state `signing` until audit/signatures.py has
 signed, then any worker ends it. What is made is an entry, `audit.report_generated`; what failed for
 good too.
 
-Asking: report.py. Content: report_build.py. Forms: report_forms.py. Files: report_files.py. What
-follows when a report has ended, deliveries and its slot: slots.py.
+Asking: report.py. What a worker says meanwhile: report_attempt.py. Content: report_build.py. Forms:
+report_forms.py. Files: report_files.py. What follows when a report has ended, deliveries and its
+slot: slots.py.
 """
 
 from __future__ import annotations
 
 import errno
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +24,7 @@ from uuid import UUID
 
 import psycopg
 import structlog
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 
 from compliance.gather import (
     AuditError,
@@ -37,6 +37,7 @@ from compliance.gather import (
 from compliance.in_force import UnknownFramework
 from compliance.models import Report
 from compliance.report import WantedReport, begin_report
+from compliance.report_attempt import Heart, Job, Progress, ReportStopped
 from compliance.report_build import SnapshotDiffers, build_report
 from compliance.report_content import ITEMS, ReportContent, content_digest, parse_content
 from compliance.report_draft import NothingToReport
@@ -64,8 +65,6 @@ from compliance.tallied import LensNotTallied
 
 log = structlog.get_logger(__name__)
 
-Progress = Callable[[str, int, int], None]
-"""Is told a stage in words, how much of it is done, and of how much; 0 of 0 when nobody knows."""
 
 MOST_LOST: Final = 3
 """Workers that a report may lose before it is given up."""
@@ -73,7 +72,7 @@ PAUSE: Final = 15.0
 """Seconds before a report that waits for the tallies is tried again."""
 SIGNED_WITHIN: Final = 3600.0
 """Seconds that an archive waits for its signature before it fails and says so."""
-_SAY_EVERY: Final = 1.0  # seconds between two signs of a worker
+
 
 # What waits, what lost its worker, what was signed meanwhile, and what nobody signs.
 _TAKE = """
@@ -123,16 +122,6 @@ WHERE state = 'running'
   AND lost >= %(most_lost)s
   AND seen_at < clock_timestamp() - make_interval(secs => %(gone)s)
 ORDER BY ledger_id, id
-"""
-# Each of these writes only while the report is still this worker's.
-_SAY = """
-UPDATE compliance_report
-SET seen_at = clock_timestamp(), stage = %s, done = %s, total = %s
-WHERE ledger_id = %s
-  AND id = %s
-  AND attempt = %s
-  AND state = 'running'
-RETURNING id
 """
 _AWAIT_SIGNATURE = """
 UPDATE compliance_report
@@ -184,10 +173,6 @@ _LOST = (
 )
 
 
-class ReportStopped(Exception):
-    """The report was cancelled, or another worker has it: this one lays it down."""
-
-
 class NotSigned(Exception):
     """The archive got no signature; the message says why and what to do."""
 
@@ -203,22 +188,6 @@ _TOLD: Final = (
     AuditError,
 )
 """Failures whose message is a sentence for people, with the way out."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
-    """A report in the hands of one worker."""
-
-    report: Report
-    attempt: int
-    """Which taking of the report this is; an older one may write nothing."""
-    was: str = "queued"
-    """The state in which it was taken."""
-
-    @property
-    def place(self) -> tuple[int, int, int]:
-        """Return what names this attempt in the table."""
-        return self.report.ledger_id, self.report.id, self.attempt
 
 
 # --- Taking ---------------------------------------------------------------------------------------
@@ -266,7 +235,7 @@ def work_on_report(job: Job, on_progress: Progress | None = None) -> None:
     begins a while later. Call it outside of a transaction.
     """
     try:
-        with _Heart(job, on_progress) as heart:
+        with Heart(job, on_progress) as heart:
             _make(job, heart)
     except ReportStopped as stopped:
         log.info("report.stopped", report=job.report.id, why=str(stopped))
@@ -288,50 +257,6 @@ def work_on_report(job: Job, on_progress: Progress | None = None) -> None:
         raise
 
 
-class _Heart:
-    """Says each second that the worker lives and how far it is; hears when the report was taken."""
-
-    def __init__(self, job: Job, on_progress: Progress | None) -> None:
-        self._job = job
-        self._told = on_progress
-        self._stage: tuple[str, int, int] = ("starting", 0, 0)
-        self._is_ours = True
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="report", daemon=True)
-
-    def __enter__(self) -> _Heart:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def say(self, stage: str, done: int = 0, total: int = 0) -> None:
-        """Note the stage, for the row and whoever watches. Raises ReportStopped."""
-        self._stage = (stage, done, total)
-        if not self._is_ours:
-            raise ReportStopped("cancelled, or another worker has it")
-        if self._told is not None:
-            self._told(stage, done, total)
-
-    def _beat(self) -> None:
-        # A thread has a database connection of its own.
-        try:
-            while self._is_ours and not self._ended.wait(_SAY_EVERY):
-                self._say_once()
-        finally:
-            connection.close()
-
-    def _say_once(self) -> None:
-        try:
-            self._is_ours = bool(rows(_SAY, (*self._stage, *self._job.place)))
-        except (DatabaseError, psycopg.Error) as error:
-            # Silent for too long, the report is another worker's, which the row will say.
-            log.warning("report.silent", report=self._job.report.id, error=type(error).__name__)
-            connection.close()
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Made:
     """What one attempt has in its folder."""
@@ -343,7 +268,7 @@ class _Made:
     forms: Mapping[str, Path] = field(default_factory=dict)
 
 
-def _make(job: Job, heart: _Heart) -> None:
+def _make(job: Job, heart: Heart) -> None:
     made = _continued(job) or _begun(job, heart)
     if ARCHIVE in job.report.formats:
         heart.say("writing the archive")
@@ -378,7 +303,7 @@ def _continued(job: Job) -> _Made | None:
     )
 
 
-def _begun(job: Job, heart: _Heart) -> _Made:
+def _begun(job: Job, heart: Heart) -> _Made:
     """Build the content in a new folder and write every form but the archive."""
     report = job.report
     folder = make_part_folder(report, job.attempt)

@@ -22,11 +22,12 @@ from django.utils import timezone
 from audit.append import append_pending
 from audit.ledgers import open_ledger
 from audit.models import Ledger
-from compliance import make_report
-from compliance.make_report import ReportStopped, make_reports, take_report, work_on_report
+from compliance import make_report, report_attempt
+from compliance.make_report import make_reports, take_report, work_on_report
 from compliance.memory import Memory
 from compliance.models import Report, Snapshot
 from compliance.report import ask_for_report, cancel_report, retry_report, want_report_of
+from compliance.report_attempt import ReportStopped
 from compliance.report_content import content_digest, parse_content
 from compliance.report_files import files_of, folder_of, make_link, path_of, sum_up
 from tests.compliance.building import counts, lens
@@ -341,7 +342,7 @@ def test_one_worker_alone_takes_a_report(busy: Ledger) -> None:
 def test_a_report_cancelled_while_it_is_made_leaves_nothing(
     busy: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(make_report, "_SAY_EVERY", 0.01)
+    monkeypatch.setattr(report_attempt, "_SAY_EVERY", 0.01)
     report = ask(busy, "pdf", "html", "oscal")
     job = take_report(busy.id)
     assert job is not None
@@ -370,7 +371,7 @@ def test_a_worker_that_lost_its_report_writes_nothing_into_its_row(busy: Ledger)
     new = take_report(busy.id)
     assert new is not None
 
-    with make_report._Heart(old, None) as heart:
+    with report_attempt.Heart(old, None) as heart:
         heart._say_once()
         with pytest.raises(ReportStopped, match="another worker has it"):
             heart.say("writing PDF")

@@ -20,7 +20,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from compliance.acting import ActRefused
 from compliance.gather import Ledger
 from compliance.in_force import UnknownFramework
-from compliance.make_report import Job, make_reports, start_report, work_on_report
+from compliance.make_report import make_reports, start_report, work_on_report
 from compliance.models import Report
 from compliance.renderers import FORMATS
 from compliance.report import (
@@ -32,6 +32,7 @@ from compliance.report import (
     check_period,
     want_report,
 )
+from compliance.report_attempt import Job
 from compliance.report_build import build_from_bundle
 from compliance.report_content import ITEMS, ReportContent, content_digest, parse_content
 from compliance.report_draft import NothingToReport
