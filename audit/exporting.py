@@ -7,17 +7,15 @@ bundle is made in two steps, since whoever makes it does not hold the signing ke
 state `signing` until manifests.py has had its manifest signed, then any worker ends the file. What
 is made is an entry, `audit.exported`.
 
-Asking: export.py. Bytes of a bundle: audit.ledger.bundle. Renderings: renderings.py. Files:
-exportfile.py.
+Asking: export.py. What an attempt has done: export_attempt.py. Bytes of a bundle:
+audit.ledger.bundle. Renderings: renderings.py. Files: exportfile.py.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
 
 import psycopg
@@ -26,20 +24,14 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 
 from audit.database import rows
-from audit.errors import (
-    AuditError,
-    ExportOvertaken,
-    ExportStopped,
-    NotExported,
-    RecordUnreadable,
-)
+from audit.errors import AuditError, ExportOvertaken, ExportStopped, NotExported
 from audit.export import Wanted, begin_export
+from audit.export_attempt import Going, Job, Reach
 from audit.exportfile import make_whole, open_part, parts, remove_parts, sum_up, take_over_part
 from audit.kept import pruned_entry
 from audit.ledger.bundle import BundleSpec, BundleWriter, finish_bundle
 from audit.ledger.errors import BundleUnfinished
 from audit.ledger.note import parse_note
-from audit.ledger.record import leaf_hash
 from audit.models import CheckpointNote, Entry, Export, Ledger, SigningKey
 from audit.pruned import minimum_index
 from audit.query import EntryFilter, chunks
@@ -54,8 +46,6 @@ GRACE: Final = 2.0
 
 MOST_LOST: Final = 3
 """Workers that an export may lose before it is given up."""
-
-_SAY_EVERY = 1.0  # seconds between two notes of how far an export is
 _COPIED = 1 << 20  # bytes of a rendering that are in memory while it goes into the bundle
 
 # What waits, what lost its worker, and what was signed meanwhile.
@@ -97,16 +87,6 @@ WHERE state = 'running'
   AND seen_at < clock_timestamp() - make_interval(secs => %s)
 RETURNING id
 """
-# Each of these writes only while the export is still this worker's.
-_SAY = """
-UPDATE audit_export
-SET seen_at = clock_timestamp(), next_seq = %s, entries = %s, first_seq = %s, last_seq = %s
-WHERE ledger_id = %s
-  AND id = %s
-  AND attempt = %s
-  AND state = 'running'
-RETURNING id
-"""
 _AWAIT_SIGNATURE = """
 UPDATE audit_export
 SET state = 'signing', seen_at = clock_timestamp(), manifest = %s, signed_manifest = NULL,
@@ -146,32 +126,6 @@ WHERE ledger_id = %s
   AND state = 'running'
 RETURNING id
 """
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
-    """An export in the hands of one worker."""
-
-    export: Export
-    attempt: int
-    """Which taking of the export this is; an older one may write nothing."""
-
-    @property
-    def place(self) -> tuple[int, int, int]:
-        """Return what names this attempt in the table."""
-        return self.export.ledger_id, self.export.id, self.attempt
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reach:
-    """How far an export is."""
-
-    next_seq: int
-    """Seqs below it were looked through."""
-    size: int
-    entries: int
-    """Entries written."""
-    seconds: float
 
 
 # --- Taking ---------------------------------------------------------------------------------------
@@ -240,7 +194,7 @@ def work_on_export(job: Job) -> Iterator[Reach]:
     database is away the row stays as it is, and another attempt begins a while later.
     """
     try:
-        yield from _make(_Going(job))
+        yield from _make(Going(job))
     except ExportOvertaken as overtaken:
         log.info("export.begins_again", export=job.export.id, why=str(overtaken))
         remove_parts(job.export.id, before=job.attempt + 1)
@@ -274,68 +228,7 @@ def _why(error: Exception) -> str:
     return said[:500].replace("\0", "\u2400")
 
 
-@dataclass(slots=True)
-class _Going:
-    """One attempt while it goes on: what it has done, and when it said so last."""
-
-    job: Job
-    next_seq: int = 0
-    entries: int = 0
-    first_seq: int | None = None
-    last_seq: int | None = None
-    minimum: int = 0
-    """The minimum index when the attempt began; the file holds nothing below it."""
-    changed: list[int] = field(default_factory=list)
-    """The first seq whose record does not give its hash, if any."""
-    mismatches: int = 0
-    began: float = field(default_factory=time.monotonic)
-    said_at: float = float("-inf")
-
-    def take(self, next_seq: int, found: list[tuple[int, str, bytes]]) -> None:
-        """Count a chunk. Raises RecordUnreadable for a record that is no line of text any more."""
-        for seq, digest, record in found:
-            if b"\n" in record:
-                raise RecordUnreadable(seq=seq)
-            if leaf_hash(record).hex() != digest:
-                self.mismatches += 1
-                self.changed = self.changed or [seq]
-        if found:
-            self.first_seq = found[0][0] if self.first_seq is None else self.first_seq
-            self.last_seq = found[-1][0]
-            self.entries += len(found)
-        self.next_seq = next_seq
-
-    def say(self, *, at_once: bool = False) -> None:
-        """Note how far it is, at most each second. Raises ExportStopped when it is not ours."""
-        if not at_once and time.monotonic() - self.said_at < _SAY_EVERY:
-            return
-        if not rows(
-            _SAY,
-            (self.next_seq, self.entries, self.first_seq, self.last_seq, *self.job.place),
-        ):
-            raise ExportStopped("cancelled, or another worker has it")
-        self.said_at = time.monotonic()
-
-    def reach(self) -> Reach:
-        """Return how far it is."""
-        return Reach(
-            next_seq=self.next_seq,
-            size=self.job.export.size,
-            entries=self.entries,
-            seconds=time.monotonic() - self.began,
-        )
-
-    def warning(self) -> str:
-        """Return what the reader must know of the entries; empty when nothing."""
-        if not self.changed:
-            return ""
-        return (
-            f"{self.mismatches:,} of these records do not give the hash they were chained with, "
-            f"the first at seq {self.changed[0]:,}. Verify the ledger."
-        )
-
-
-def _make(going: _Going) -> Iterator[Reach]:
+def _make(going: Going) -> Iterator[Reach]:
     export, attempt = going.job.export, going.job.attempt
     if export.signed_manifest is not None:
         part = take_over_part(export.id, attempt=attempt)
@@ -358,10 +251,10 @@ def _make(going: _Going) -> Iterator[Reach]:
             yield from _write_plain(going, out)
 
 
-def _continued(job: Job) -> _Going:
+def _continued(job: Job) -> Going:
     """Return an attempt that ends what another one has written."""
     export = job.export
-    return _Going(
+    return Going(
         job,
         next_seq=export.next_seq,
         entries=export.entries,
@@ -370,7 +263,7 @@ def _continued(job: Job) -> _Going:
     )
 
 
-def _entries(going: _Going) -> Iterator[tuple[int, list[tuple[int, str, bytes]]]]:
+def _entries(going: Going) -> Iterator[tuple[int, list[tuple[int, str, bytes]]]]:
     """Yield what is kept and matches. Raises ExportOvertaken at the end, when it is not all there.
 
     A purge that began meanwhile may have taken entries before they were read.
@@ -388,7 +281,7 @@ def _entries(going: _Going) -> Iterator[tuple[int, list[tuple[int, str, bytes]]]
         raise ExportOvertaken("a purge began meanwhile; it begins again with what is kept")
 
 
-def _write_plain(going: _Going, out: BinaryIO) -> Iterator[Reach]:
+def _write_plain(going: Going, out: BinaryIO) -> Iterator[Reach]:
     """Write one rendering, or the raw records, and nothing else."""
     export = going.job.export
     rendering = RENDERINGS.get(export.format)
@@ -405,7 +298,7 @@ def _write_plain(going: _Going, out: BinaryIO) -> Iterator[Reach]:
     yield from _publish(going, out, warning=going.warning())
 
 
-def _write_bundle(going: _Going, out: BinaryIO) -> Iterator[Reach]:
+def _write_bundle(going: Going, out: BinaryIO) -> Iterator[Reach]:
     """Write all of a bundle but its end; end it too when its manifest was signed before."""
     export, attempt = going.job.export, going.job.attempt
     renderings = [RENDERINGS[name] for name in RENDERINGS if name in export.renderings]
@@ -448,7 +341,7 @@ def _is_signed(export: Export, text: str) -> bool:
     return parse_note(bytes(export.signed_manifest)).text == text
 
 
-def _spec(going: _Going) -> BundleSpec:
+def _spec(going: Going) -> BundleSpec:
     export = going.job.export
     note = CheckpointNote.objects.get(ledger_id=export.ledger_id, size=export.size)
     keys = SigningKey.objects.filter(ledger_id=export.ledger_id)
@@ -498,7 +391,7 @@ def _rendered(
     return lines
 
 
-def _copied(spool: BinaryIO, going: _Going) -> Iterator[bytes]:
+def _copied(spool: BinaryIO, going: Going) -> Iterator[bytes]:
     spool.seek(0)
     while chunk := spool.read(_COPIED):
         going.say()
@@ -512,7 +405,7 @@ def _remove_spools(export_id: int, attempt: int) -> None:
             path.unlink(missing_ok=True)
 
 
-def _publish(going: _Going, out: BinaryIO, *, warning: str) -> Iterator[Reach]:
+def _publish(going: Going, out: BinaryIO, *, warning: str) -> Iterator[Reach]:
     """Sum up a finished file, put it under its name, keep the row and leave the entry."""
     export = going.job.export
     out.flush()

@@ -78,7 +78,7 @@ def thirty(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     """Return a sealed ledger of thirty entries that is read ten at a time, each chunk told."""
     sealed(ledger, SIZE)
     monkeypatch.setattr("audit.query.CHUNK", 10)
-    monkeypatch.setattr("audit.exporting._SAY_EVERY", 0.0)
+    monkeypatch.setattr("audit.export_attempt._SAY_EVERY", 0.0)
     return ledger
 
 

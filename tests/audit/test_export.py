@@ -20,9 +20,9 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from audit import exporting
 from audit.errors import ExportStopped, NoCheckpoint, NotExported
 from audit.export import ask_for_export, cancel_export, expire_exports
+from audit.export_attempt import Going
 from audit.exportfile import parts, path_of
 from audit.exporting import take_export, work_through_exports
 from audit.models import Ledger
@@ -299,7 +299,7 @@ def test_a_stopped_export_says_so(thirty: Ledger) -> None:
     ask_for_export(wanted(thirty), via="command", requested_by="exportledger")
     job = take_export(ledger_id=thirty.id, waited=0.0)
     assert job is not None
-    going = exporting._Going(job)
+    going = Going(job)
     cancel_export(job.export, by="bob")
 
     with pytest.raises(ExportStopped):

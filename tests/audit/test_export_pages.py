@@ -100,7 +100,7 @@ def test_an_export_is_followed_by_its_numbers(
     auditor: Client, ten: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("audit.query.CHUNK", 5)
-    monkeypatch.setattr("audit.exporting._SAY_EVERY", 0.0)
+    monkeypatch.setattr("audit.export_attempt._SAY_EVERY", 0.0)
     export = ask(ten)
     job = take_export(ledger_id=ten.id, waited=0.0)
     assert job is not None

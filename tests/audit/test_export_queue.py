@@ -165,8 +165,8 @@ def test_kill_9_of_the_worker_costs_time_and_no_byte(thirty: Ledger) -> None:
     export = ask(thirty)
     script = (
         "import django, os, signal; django.setup()\n"
-        "from audit import exporting, query\n"
-        "query.CHUNK = 10; exporting._SAY_EVERY = 0.0\n"
+        "from audit import export_attempt, exporting, query\n"
+        "query.CHUNK = 10; export_attempt._SAY_EVERY = 0.0\n"
         f"job = exporting.take_export(ledger_id={thirty.id}, waited=0.0)\n"
         "working = exporting.work_on_export(job); next(working); next(working)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -16,8 +16,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.errors import NoCheckpoint, NotExported
 from audit.export import cancel_export, want
+from audit.export_attempt import Job, Reach
 from audit.exportfile import KINDS, path_of
-from audit.exporting import Job, Reach, start_export, work_on_export, work_through_exports
+from audit.exporting import start_export, work_on_export, work_through_exports
 from audit.models import Export, Ledger
 from audit.query import NAMES, EntryFilter
 from audit.renderings import RENDERINGS
