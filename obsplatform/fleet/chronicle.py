@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from obsplatform.fleet.agents import Agent
-from obsplatform.fleet.story import Act, Story
+from obsplatform.fleet.story import Story
+from obsplatform.fleet.teller import Act
 from obsplatform.fleet.world import World
 
 

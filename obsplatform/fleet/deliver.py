@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from audit.actions import scope_needed
-from obsplatform.fleet.story import Act, Event
+from obsplatform.fleet.teller import Act, Event
 
 POST_SIZE = 500
 

@@ -20,7 +20,7 @@ from obsplatform.fleet.agents import Agent
 from obsplatform.fleet.chronicle import Chronicle
 from obsplatform.fleet.deliver import again, contradicted, numbered
 from obsplatform.fleet.hours import Week
-from obsplatform.fleet.story import Event
+from obsplatform.fleet.teller import Event
 from obsplatform.fleet.work import Episodes
 from obsplatform.fleet.world import World
 

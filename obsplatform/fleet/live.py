@@ -27,7 +27,8 @@ from obsplatform.fleet.chronicle import Chronicle
 from obsplatform.fleet.deliver import numbered
 from obsplatform.fleet.history import SEED, WORK
 from obsplatform.fleet.processing import CARE, CLAIMS
-from obsplatform.fleet.story import Event, Story
+from obsplatform.fleet.story import Story
+from obsplatform.fleet.teller import Event
 from obsplatform.fleet.world import World
 
 MINUTES = timedelta(minutes=4)

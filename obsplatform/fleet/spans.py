@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from obsplatform.fleet.agents import RESEARCH, WORKERS
-from obsplatform.fleet.story import Event
+from obsplatform.fleet.teller import Event
 
 Json: TypeAlias = dict[str, Any]
 

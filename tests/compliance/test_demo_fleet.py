@@ -20,7 +20,7 @@ from obsplatform.fleet.deliver import deliveries
 from obsplatform.fleet.history import history
 from obsplatform.fleet.live import live
 from obsplatform.fleet.planted import PLANTED
-from obsplatform.fleet.story import Event
+from obsplatform.fleet.teller import Event
 from tests.compliance.recorded import Found, Recorded, result_row
 
 NOW = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)

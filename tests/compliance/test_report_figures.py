@@ -34,7 +34,7 @@ from compliance.report_content import Exceptions, ReportContent
 from obsplatform.fleet.deliver import deliveries
 from obsplatform.fleet.history import history
 from obsplatform.fleet.live import live
-from obsplatform.fleet.story import Event
+from obsplatform.fleet.teller import Event
 from tests.compliance.test_legal_words import claims, printed, typed_in
 from tests.conftest import post
 

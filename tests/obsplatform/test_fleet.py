@@ -23,7 +23,7 @@ from obsplatform.fleet.agents import WORKERS
 from obsplatform.fleet.deliver import POST_SIZE, deliveries, needs_governance
 from obsplatform.fleet.live import MINUTES, live
 from obsplatform.fleet.planted import PLANTED, Plant, table
-from obsplatform.fleet.story import Event
+from obsplatform.fleet.teller import Event
 
 NOW = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)  # a Friday
 SUBJECT = re.compile(r"(?:cust|mbr|payee|panel)-\d")

@@ -10,7 +10,7 @@ import pytest
 from obsplatform.fleet import spans
 from obsplatform.fleet.live import live
 from obsplatform.fleet.spans import Task
-from obsplatform.fleet.story import Event
+from obsplatform.fleet.teller import Event
 from tests.obsplatform.test_fleet import SUBJECT
 from tracing import otlp_json, span_shapes
 from tracing.contents import digest
