@@ -1,13 +1,13 @@
-"""Receivers are told once of an opening and once of an end; what cannot be told is said."""
+"""Receivers are told once of an opening and once of an end, each in the form of its kind.
+
+What cannot be told: test_notifying_failures.py. Receivers themselves: test_receivers.py.
+"""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -15,89 +15,34 @@ from django.utils import timezone
 from psycopg.errors import InsufficientPrivilege
 from pytest_django import Settings
 
-from audit import measures
-from audit.outbound import Rules, parse_networks
 from audit.sinks.webhook import signature_of
-from metrics.acting import ChangeRefused
 from metrics.incidents import acts, opening
 from metrics.incidents import timeline as steps
-from metrics.incidents.timeline import timeline
-from metrics.models import Incident, Receiver
-from metrics.notifying import deliver, queue, receivers, secret_files
-from metrics.notifying.deliver import LEASE, PAUSES, TRIES, deliver_waiting
-from metrics.notifying.kinds import KINDS, PAGERDUTY
-from metrics.notifying.receivers import Draft, Sent
-from metrics.own_series import CHANNELS
+from metrics.notifying import deliver, queue, receivers
+from metrics.notifying.deliver import deliver_waiting
 from metrics.tasks import tell_of_incidents
 from tests.audit.sinks.publishing import Receiver as Server
-from tests.audit.sinks.publishing import receiving
 from tests.audit.tampering import AsRole
 from tests.compliance.mailbox import Mailbox, mailbox
 from tests.metrics.deciding import newest_change
-from tests.metrics.incident_making import START, forget_incidents, opened
+from tests.metrics.incident_making import START, opened
+from tests.metrics.notified import (
+    HMAC,
+    KEY,
+    about,
+    bodies,
+    end,
+    nobody_else,
+    receiver,
+    secret,
+    server,
+    told,
+    webhook,
+)
 
-__all__ = ["mailbox"]
+__all__ = ["mailbox", "nobody_else", "server"]  # fixtures, which pytest finds by their names here
 
 pytestmark = pytest.mark.usefixtures("nobody_else")
-
-KEY = "a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6"
-HMAC = "correct horse battery staple".replace(" ", "-")
-LOOPBACK = Rules(allowed=parse_networks(["127.0.0.0/8"]))
-
-
-@pytest.fixture
-def nobody_else(database: None, settings: Settings, tmp_path: Path) -> Iterator[None]:
-    """No incident, no receiver; a folder of secrets of its own; loopback may be reached."""
-    settings.SECRETS_DIR = tmp_path
-    settings.OUTBOUND_RULES = LOOPBACK
-    forget_incidents()
-    yield
-    forget_incidents()
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with receiving() as found:
-        yield found
-
-
-def secret(tmp_path: Path, name: str, text: str) -> str:
-    (tmp_path / name).write_text(f"{text}\n")
-    return name
-
-
-def receiver(kind: str, **said: str) -> Receiver:
-    return receivers.make(Draft(**{"name": f"on-{kind}", "kind": kind} | said), by="Alice")
-
-
-def webhook(server: Server, tmp_path: Path, **said: str) -> Receiver:
-    file = secret(tmp_path, "hook", HMAC)
-    return receiver("webhook", target=f"{server.url}/obs", secret=file, **said)
-
-
-def end(incident: Incident) -> None:
-    opening.end_incident(
-        fingerprint=incident.fingerprint,
-        started_at=incident.started_at,
-        ended_at=incident.started_at + timedelta(minutes=7),
-    )
-
-
-def bodies(server: Server) -> list[dict[str, Any]]:
-    return [json.loads(each.body) for each in server.requests]
-
-
-def about(incident: Incident) -> list[Sent]:
-    return receivers.messages_about(incident.id)
-
-
-def told(incident: Incident) -> list[tuple[str, str]]:
-    found = timeline(incident.id)
-    return [(each.act, each.words) for each in found if each.act in ("told", "not_told")]
-
-
-def later(seconds: float) -> datetime:
-    return timezone.now() + timedelta(seconds=seconds)
 
 
 # --- What each kind gets -------------------------------------------------------------------------
@@ -263,128 +208,6 @@ def test_the_task_sends_what_waits(server: Server, tmp_path: Path) -> None:
     assert len(server.requests) == 1
 
 
-# --- When it fails -------------------------------------------------------------------------------
-
-
-def test_it_is_tried_again_after_a_pause_and_the_end_waits_for_the_opening(
-    server: Server, tmp_path: Path
-) -> None:
-    webhook(server, tmp_path)
-    server.status, server.answer = 503, lambda _: b"come back later"
-    incident = opened()
-    end(incident)
-    assert deliver_waiting(timezone.now()) == 0
-    assert deliver_waiting(timezone.now()) == 0
-
-    assert len(server.requests) == 1
-    first, last = about(incident)
-    assert (first.word, first.tries) == ("failing", 1)
-    assert first.error == "it answered 503: come back later"
-    assert last.word == "waiting"
-
-    server.status = 200
-    assert deliver_waiting(later(PAUSES[0])) == 2
-    assert [each["what"] for each in bodies(server)] == ["firing", "firing", "resolved"]
-    assert (
-        server.requests[0].headers["x-obs-delivery"] == server.requests[1].headers["x-obs-delivery"]
-    )
-
-
-def test_after_all_tries_it_is_given_up_and_the_timeline_says_so(
-    server: Server, tmp_path: Path
-) -> None:
-    webhook(server, tmp_path)
-    server.status = 500
-    incident = opened()
-    waited = 0.0
-    for pause in (0, *PAUSES):
-        waited += pause
-        deliver_waiting(later(waited))
-
-    (given_up,) = about(incident)
-    assert (given_up.word, given_up.tries) == ("failed", TRIES)
-    assert told(incident) == [("not_told", "on-webhook, of the opening: it answered 500")]
-    assert deliver_waiting(later(waited + 9_999)) == 0
-    assert len(server.requests) == TRIES
-
-
-def test_a_message_whose_worker_died_is_taken_again_after_the_lease(
-    server: Server, tmp_path: Path
-) -> None:
-    made = webhook(server, tmp_path)
-    incident = opened()
-    (waiting,) = about(incident)
-    with connection.cursor() as cursor:  # as a worker leaves it that is killed while it sends
-        cursor.execute(
-            "UPDATE metrics_notification SET tries = 1, due_at = %s WHERE id = %s",
-            [timezone.now() + LEASE, waiting.id],
-        )
-
-    assert deliver_waiting(timezone.now()) == 0
-    assert deliver_waiting(timezone.now() + LEASE) == 1
-    assert receivers.messages_to(made, most=1)[0].tries == 2
-
-
-def test_what_went_out_and_what_was_given_up_is_counted(server: Server, tmp_path: Path) -> None:
-    made = webhook(server, tmp_path)
-    was_gathering = measures.is_gathering()
-    measures.gather(True)
-    try:
-        measures.drain()
-        for server.status in (200, 500):
-            receivers.try_out(made, by="Alice")
-            deliver_waiting(timezone.now())
-        found = [each for each in measures.drain() if each[0] == "obs_notifications_total"]
-    finally:
-        measures.gather(was_gathering)
-
-    assert [each[1] for each in found] == [("webhook", "success"), ("webhook", "error")]
-
-
-def test_one_receiver_that_fails_holds_no_other_up(server: Server, tmp_path: Path) -> None:
-    receiver("webhook", name="dead", target="http://127.0.0.1:9/x", secret="hook")
-    webhook(server, tmp_path)
-    incidents = [opened(), opened(), opened()]
-    assert deliver_waiting(timezone.now()) == 3
-
-    assert [each["incident"]["number"] for each in bodies(server)] == [
-        each.id for each in incidents
-    ]
-
-
-def test_a_trial_is_tried_once(server: Server, tmp_path: Path) -> None:
-    made = webhook(server, tmp_path)
-    server.status = 404
-    receivers.try_out(made, by="Alice")
-    deliver_waiting(timezone.now())
-
-    (sent,) = receivers.messages_to(made, most=5)
-    assert (sent.word, sent.error) == ("failed", "it answered 404")
-
-
-def test_what_waits_for_a_receiver_that_was_ended_is_given_up(
-    server: Server, tmp_path: Path
-) -> None:
-    made = webhook(server, tmp_path)
-    incident = opened()
-    receivers.end(made, by="Alice")
-    deliver_waiting(timezone.now())
-
-    assert server.requests == []
-    assert told(incident) == [("not_told", "on-webhook, of the opening: the receiver was ended")]
-    assert about(opened()) == []
-
-
-def test_a_mail_server_that_is_away_is_named(settings: Settings) -> None:
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
-    receiver("email", target="alice@example.com")
-    incident = opened()
-    deliver_waiting(timezone.now())
-
-    assert "the mail server 127.0.0.1:9 did not take the mail" in about(incident)[0].error
-
-
 # --- What each role of Postgres may do ------------------------------------------------------------
 
 
@@ -428,141 +251,3 @@ def test_only_the_worker_says_that_a_message_was_sent(as_role: AsRole) -> None:
 def test_no_running_role_takes_anything_away(as_role: AsRole, role: str, table: str) -> None:
     with pytest.raises(InsufficientPrivilege):
         as_role(role).execute(f"DELETE FROM metrics_{table}")
-
-
-# --- Secrets and addresses -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("kind", "text", "said"),
-    [
-        ("slack", "no address", "not one line of visible ASCII"),
-        ("slack", KEY, "holds no address of an incoming webhook"),
-        ("pagerduty", HMAC, "holds no routing key"),
-        ("webhook", "short", "has less than 16 characters"),
-        ("webhook", None, "there is no file file"),
-    ],
-)
-def test_a_secret_that_is_none_is_named_and_never_shown(
-    server: Server, tmp_path: Path, kind: str, text: str | None, said: str
-) -> None:
-    if text is not None:
-        secret(tmp_path, "file", text)
-    target = "" if kind == "slack" else f"{server.url}/x"
-    receiver(kind, target=target, secret="file")
-    incident = opened()
-    deliver_waiting(timezone.now())
-
-    error = about(incident)[0].error
-    assert said in error
-    assert text is None or text not in error
-    assert server.requests == []
-
-
-def test_an_answer_that_repeats_the_secret_is_kept_without_it(
-    server: Server, tmp_path: Path
-) -> None:
-    receiver("slack", secret=secret(tmp_path, "slack", f"{server.url}/services/T0/B0/x9"))
-    server.status, server.answer = 404, lambda request: b"no " + request.path.encode()
-    incident = opened()
-    deliver_waiting(timezone.now())
-
-    assert about(incident)[0].error == "it answered 404: no /[secret]"
-
-
-def test_no_message_reaches_an_address_behind_our_walls(
-    server: Server, tmp_path: Path, settings: Settings
-) -> None:
-    receiver("slack", secret=secret(tmp_path, "slack", f"{server.url}/services/x"))
-    webhook(server, tmp_path)
-    settings.OUTBOUND_RULES = Rules()
-    incident = opened()
-    deliver_waiting(timezone.now())
-
-    assert server.requests == []
-    assert all("is 127.0.0.1, which is not public" in each.error for each in about(incident))
-
-
-@pytest.mark.parametrize("target", ["http://127.0.0.1/", "http://169.254.169.254/", "ftp://x"])
-def test_an_address_behind_our_walls_makes_no_receiver(settings: Settings, target: str) -> None:
-    settings.OUTBOUND_RULES = Rules()
-
-    with pytest.raises(ChangeRefused) as refused:
-        receiver("webhook", target=target, secret="hook")
-
-    assert "may not be reached" in refused.value.errors["target"]
-    assert not Receiver.objects.exists()
-
-
-def test_a_routing_key_goes_to_pagerduty_alone(settings: Settings) -> None:
-    settings.OUTBOUND_RULES = Rules()
-    with pytest.raises(ChangeRefused, match="a routing key goes to"):
-        receiver("pagerduty", target="https://1.1.1.1/v2/enqueue", secret="pd")
-
-    assert receiver("pagerduty", secret="pd").target == PAGERDUTY
-
-
-@pytest.mark.parametrize(
-    ("kind", "said", "fields"),
-    [
-        ("pigeon", {}, {"kind"}),
-        ("slack", {"target": "https://example.com", "secret": "x"}, {"target"}),
-        ("slack", {"secret": "../pepper"}, {"secret"}),
-        ("slack", {"secret": ""}, {"secret"}),
-        ("email", {"target": "", "secret": "x"}, {"target", "secret"}),
-        ("email", {"target": "no mailbox"}, {"target"}),
-        ("email", {"name": "Not A Name", "target": "a@example.com"}, {"name"}),
-        ("email", {"severity": "some", "target": "a@example.com"}, {"severity"}),
-    ],
-)
-def test_what_is_wrong_with_a_receiver_is_named(
-    kind: str, said: dict[str, str], fields: set[str]
-) -> None:
-    with pytest.raises(ChangeRefused) as refused:
-        receiver(kind, **said)
-
-    assert set(refused.value.errors) == fields
-
-
-def test_a_receiver_and_its_end_are_entries_that_name_the_file_alone(
-    server: Server, tmp_path: Path
-) -> None:
-    made = webhook(server, tmp_path)
-    event = newest_change()
-    assert event["target"] == {"type": "receiver", "id": "on-webhook"}
-    assert event["details"]["change"] == "made"
-    assert event["details"]["file"] == "hook"
-    assert HMAC not in json.dumps(event)
-    with pytest.raises(ChangeRefused, match="is taken"):
-        webhook(server, tmp_path)
-
-    receivers.end(made, by="Bob")
-    assert newest_change()["details"]["change"] == "ended"
-    with pytest.raises(ChangeRefused, match="was ended before"):
-        receivers.end(made, by="Bob")
-    with pytest.raises(ChangeRefused, match="was ended before"):
-        receivers.try_out(made, by="Bob")
-
-
-def test_secrets_are_files_directly_in_the_folder(tmp_path: Path, settings: Settings) -> None:
-    secret(tmp_path, "b", "x")
-    secret(tmp_path, "a", "x")
-    secret(tmp_path, ".hidden", "x")
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "deep").write_text("x")
-    secret(tmp_path, "long", "x" * 5_000)
-
-    assert secret_files.names() == ["a", "b", "long"]
-    for name in ("folder", "folder/deep", "../a", ".hidden", "", "none", "long"):
-        assert secret_files.problem_of(name)
-    assert secret_files.problem_of("a") == ""
-    settings.SECRETS_DIR = tmp_path / "none"
-    assert secret_files.names() == []
-
-
-def test_the_started_time_is_that_of_the_alert() -> None:
-    assert opened().started_at == START
-
-
-def test_every_kind_of_receiver_is_a_channel_of_the_metric() -> None:
-    assert set(CHANNELS) == set(KINDS)
