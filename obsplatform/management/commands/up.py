@@ -162,7 +162,8 @@ class Installation:
             if self.port != self.first_port:
                 self._say(f"port {self.first_port} is busy, {self.port} is taken")
             self._start_web()
-            preparing = self._begin("prepare", role="owner")
+            # `migrate` has made the checks a moment ago.
+            preparing = self._begin("prepare", "--skip-checks", role="owner")
             # Asked meanwhile: the first request makes the web server load all its pages.
             self.supervisor.wait_until(
                 self._answers, what=f"an answer from {self.url}/health", seconds=ANSWER_SECONDS
