@@ -8,6 +8,7 @@ audit.openapi. Errors: audit.problems.
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -20,6 +21,7 @@ import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from ninja import NinjaAPI, Path, Router, Schema, Swagger
 from ninja.errors import HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
@@ -178,6 +180,19 @@ class ReadingApi(NinjaAPI):
         return f"{app}_api_{operation.view_func.__name__}"
 
 
+class Documentation(Swagger):
+    """The page that shows the document, with files of this installation.
+
+    Ninja's own loads them from elsewhere where it is no installed app (settings.NINJA).
+    """
+
+    def render_page(self, request: HttpRequest, api: NinjaAPI, **path_params: Any) -> HttpResponse:
+        """Draw the page."""
+        shown = self.settings | {"url": self.get_openapi_url(api, path_params)}
+        context = {"swagger_settings": json.dumps(shown, indent=1), "api": api}
+        return render(request, self.template, context)
+
+
 api = ReadingApi(
     title="obsplatform",
     version=settings.VERSION,
@@ -187,7 +202,7 @@ api = ReadingApi(
     ),
     urls_namespace="api-v1",
     auth=BearerKey(SCOPE),
-    docs=Swagger(settings={"validatorUrl": None}),  # it would load a badge from elsewhere
+    docs=Documentation(settings={"validatorUrl": None}),  # it would load a badge from elsewhere
 )
 
 _entries = Router()

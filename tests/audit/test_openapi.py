@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import schemathesis
 from django.conf import settings
+from django.contrib.staticfiles import finders
 from django.core.wsgi import get_wsgi_application
 from django.test import Client
 from hypothesis import HealthCheck, given
@@ -128,6 +129,8 @@ def test_the_documentation_page_loads_nothing_from_elsewhere() -> None:
 
     assert addresses
     assert all(address.startswith(settings.STATIC_URL) for address in addresses)
+    for address in addresses:
+        assert finders.find(address.removeprefix(settings.STATIC_URL)), address
     assert '"validatorUrl": null' in shown
 
 
