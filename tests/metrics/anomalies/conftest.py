@@ -50,12 +50,27 @@ def _fresh() -> Iterator[None]:
     finding.forget()
 
 
+@pytest.fixture(scope="package")
+def _days(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Make the days of the history once: the guard of the ledger looks at each of 350 commands."""
+    with django_db_blocker.unblock():
+        make_days()
+    yield
+    with django_db_blocker.unblock():
+        rows("SELECT metrics_drop_days(%s)", (datetime.now(UTC).date() - timedelta(days=1),))
+
+
+def make_days() -> None:
+    """Make the partitions of the days that a history covers, those that are missing."""
+    rows("SELECT metrics_make_days(%s, %s)", ((NOW - timedelta(days=35)).date(), NOW.date()))
+
+
 class History:
     """Writes minutes, gauges and work of agents, as the projection and the timer would."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
-        rows("SELECT metrics_make_days(%s, %s)", ((NOW - timedelta(days=35)).date(), NOW.date()))
+        make_days()
 
     def _write(self, statement: str, *values: object) -> None:
         raw_connection().execute(statement, values)
@@ -106,7 +121,7 @@ def empty() -> None:
 
 
 @pytest.fixture
-def past(ledger: Ledger) -> Iterator[History]:
+def past(_days: None, ledger: Ledger) -> Iterator[History]:
     """Return the writer of minute history, of which there is none yet."""
     empty()
     yield History(ledger)
@@ -120,7 +135,7 @@ def failing(past: History, number: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def found(django_db_blocker: DjangoDbBlocker) -> dict[str, Any]:
+def found(_days: None, django_db_blocker: DjangoDbBlocker) -> dict[str, Any]:
     """Return the columns of the row that is found of alice's failing runs: looked for once."""
     with django_db_blocker.unblock(), transaction.atomic():
         open_ledger(settings.LEDGER)
