@@ -23,7 +23,7 @@ from tests.sizes import size
 
 AGREED_SECONDS = 60  # a bound against hanging: a page is rendered every five seconds
 REBUILT_SECONDS = 240
-PORT = 18_480
+PORT = 18_600
 WORKERS = size(2, 3)
 
 
