@@ -25,8 +25,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from obsplatform import local
 from obsplatform.local import Postgres
+from obsplatform.local.place import account_of, home_of
 
 ROOT = Path(__file__).resolve().parent.parent
 _KEPT = ROOT / "build" / "migrated"
@@ -67,7 +67,7 @@ def copy_cluster(data: Path) -> None:
     with _locked(fcntl.LOCK_SH):
         cluster = (made / "postgres").resolve()
         # As root it may have to live where Postgres' own user can reach it.
-        home = local._home(data, local._account(cluster))
+        home = home_of(data, account_of(cluster))
         subprocess.run(["cp", "-a", str(cluster), str(home / "postgres")], check=True)
         subprocess.run(["cp", "-p", str(made / "passwords.json"), str(data)], check=True)
     if home != data:
