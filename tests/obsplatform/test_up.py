@@ -31,6 +31,7 @@ from obsplatform import processes
 from obsplatform.local import Postgres, Valkey
 from obsplatform.processes import Mark
 from obsplatform.supervisor import Lines
+from tests.installation import copy_cluster
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 90  # seconds; a bound against hanging, not a claim about speed
@@ -341,6 +342,8 @@ def test_sigterm_leaves_no_process_and_no_ready_file(running: Installation) -> N
 
 
 def test_with_servers_of_ones_own_it_starts_none(another: Installation, folder: Path) -> None:
+    (folder / "own").mkdir()
+    copy_cluster(folder / "own")
     postgres, valkey = Postgres(folder / "own"), Valkey(folder / "own")
     try:
         postgres.start()
