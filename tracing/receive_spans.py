@@ -122,9 +122,20 @@ def _event(span: Span, meaning: Meaning, one: Who) -> dict[str, Any] | None:
 class _Cells(dict[str, str]):
     """Texts of a request as clean cells: names of spans, agents and models come again in it."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._texts: dict[str, str] = {}
+
     def __missing__(self, text: str) -> str:
-        made = self[text] = cell(mask().text(text))
+        clean = mask().text(text).replace("\0", "\ufffd")
+        made = self[text] = cell(clean)
+        if made != clean:
+            self._texts[made] = clean
         return made
+
+    def text_in(self, made: str) -> str:
+        """Return the text in a cell: the row of a trace is no COPY, and takes it as it is."""
+        return self._texts.get(made, made)
 
 
 def _row(
@@ -180,10 +191,10 @@ def _row(
     return Row(
         span=span,
         meaning=meaning,
-        name=name,
-        service=service,
-        agent_id=agent_id,
-        session=session,
+        name=cells.text_in(name),
+        service=cells.text_in(service),
+        agent_id=cells.text_in(agent_id),
+        session=cells.text_in(session),
         started_at=started_at,
         cells=line,
         event=None,

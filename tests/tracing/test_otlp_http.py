@@ -230,3 +230,20 @@ def test_spans_that_are_kept_and_those_that_are_not_are_counted(ledger: Ledger, 
         ("obs_spans_total", ("otlp",), 2, None),
         ("obs_spans_dropped_total", ("otlp",), 1, None),
     ]
+
+
+def test_a_trace_is_called_as_its_spans_are_whatever_stands_in_their_names(
+    ledger: Ledger, key: str
+) -> None:
+    one = recent(
+        "C:\\reports\tof\nMay\0",
+        {"gen_ai.operation.name": "invoke_agent", "session.id": "a\\talk"},
+    )
+
+    send(key, body([one], resource={"service.name": "CORP\\desk"}))
+
+    trace, stored = Trace.objects.get(ledger_id=ledger.id), Span.objects.get(ledger_id=ledger.id)
+    assert trace.name == stored.name == "C:\\reports\tof\nMay\ufffd"
+    assert trace.service == stored.service == "CORP\\desk"
+    assert trace.agent_id == stored.agent_id == "CORP\\desk"
+    assert trace.session_id == stored.session_id == "a\\talk"
