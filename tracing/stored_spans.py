@@ -210,7 +210,8 @@ class _Trace(msgspec.Struct, gc=False):
             self.first = row
         self.has_root = self.has_root or is_root
         self.start_ns = min(self.start_ns, span.start_ns)
-        self.end_ns = max(self.end_ns, span.end_ns)
+        # Its start too: spans are looked for within these times, and one may end before it began.
+        self.end_ns = max(self.end_ns, span.start_ns, span.end_ns)
         if meaning.operation and row.agent_id and span.start_ns < self.agent_ns:
             self.agent_id, self.agent_ns = row.agent_id, span.start_ns
         self.session = self.session or row.session
@@ -228,7 +229,7 @@ def _traces(found: Iterable[Row], ledger_id: int, received_at: datetime) -> dict
         span = row.span
         one = traces.get(span.trace_id)
         if one is None:
-            one = traces[span.trace_id] = _Trace(row, span.start_ns, span.end_ns)
+            one = traces[span.trace_id] = _Trace(row, span.start_ns, span.start_ns)
         one.add(row)
     each = list(traces.values())
     return {

@@ -23,6 +23,7 @@ from tests.tracing.otlp_posting import NOW, a_run, entries, key, recent, send, t
 from tests.tracing.otlp_requests import SECOND, body, json_body, new_id
 from tracing.models import Span, Trace
 from tracing.otlp_http import JSON, PROTOBUF
+from tracing.trace_spans import spans_of
 
 __all__ = ["key"]  # fixtures, which pytest finds by their names here
 
@@ -247,3 +248,15 @@ def test_a_trace_is_called_as_its_spans_are_whatever_stands_in_their_names(
     assert trace.service == stored.service == "CORP\\desk"
     assert trace.agent_id == stored.agent_id == "CORP\\desk"
     assert trace.session_id == stored.session_id == "a\\talk"
+
+
+def test_a_span_that_ends_before_it_began_is_found_in_its_trace(ledger: Ledger, key: str) -> None:
+    trace = new_id(16)
+    late = recent("late", trace=trace, start=NOW + 2 * SECOND, end=NOW - SECOND)
+
+    for sent in ([late], [recent("first", trace=trace), late | {"id": new_id(8)}]):
+        assert send(key, body(sent)).status_code == 200
+
+        kept = Trace.objects.get(ledger_id=ledger.id)
+        assert kept.spans == spans_of(kept).count()
+    assert kept.spans == 3
