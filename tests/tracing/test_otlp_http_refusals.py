@@ -170,3 +170,16 @@ def test_what_is_not_committed_is_not_answered_200_and_the_retry_is_whole(
     assert send(key, body(run)).status_code == 200
     append_pending(ledger.id)
     assert (Span.objects.filter(ledger_id=ledger.id).count(), len(entries(ledger))) == (3, 3)
+
+
+def test_one_id_twice_within_a_microsecond_does_not_keep_its_neighbours_out(
+    ledger: Ledger, key: str
+) -> None:
+    at = NOW - NOW % 1000
+    first = recent("first", start=at + 1)
+
+    answer = send(key, body([first, first | {"name": "second", "start": at + 2}, recent("third")]))
+
+    assert answer.status_code == 200
+    kept = Span.objects.filter(ledger_id=ledger.id)
+    assert sorted(each.name for each in kept) == ["first", "third"]
