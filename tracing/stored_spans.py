@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import psycopg
@@ -79,6 +79,7 @@ FROM up
 WHERE operation = 'invoke_agent'
 """
 # The root says what a trace is called; without one the earliest span does, until the root comes.
+# Sums of tokens end where a bigint does: what a sender makes up must not keep its spans out.
 _ADD_TRACES = """
 INSERT INTO tracing_trace AS t
     (ledger_id, trace_id, started_at, ended_at, name, service, agent_id, session_id, has_root,
@@ -105,11 +106,15 @@ SET started_at = least(t.started_at, EXCLUDED.started_at),
     spans = t.spans + EXCLUDED.spans,
     errors = t.errors + EXCLUDED.errors,
     made_events = t.made_events + EXCLUDED.made_events,
-    input_tokens = t.input_tokens + EXCLUDED.input_tokens,
-    output_tokens = t.output_tokens + EXCLUDED.output_tokens,
+    input_tokens = least(t.input_tokens::numeric + EXCLUDED.input_tokens, 9223372036854775807),
+    output_tokens = least(t.output_tokens::numeric + EXCLUDED.output_tokens, 9223372036854775807),
     cost_usd = t.cost_usd + EXCLUDED.cost_usd,
     updated_at = EXCLUDED.updated_at
 """
+
+
+_MOST: Final = 2**63 - 1
+"""What a bigint holds."""
 
 
 class AlreadyStored(Exception):
@@ -246,7 +251,7 @@ def _traces(found: Iterable[Row], ledger_id: int, received_at: datetime) -> dict
         "spans": [one.spans for one in each],
         "errors": [one.errors for one in each],
         "events": [one.events for one in each],
-        "input": [one.input_tokens for one in each],
-        "output": [one.output_tokens for one in each],
+        "input": [min(one.input_tokens, _MOST) for one in each],
+        "output": [min(one.output_tokens, _MOST) for one in each],
         "cost": [repr(round(one.cost_usd, 9)) for one in each],
     }

@@ -183,3 +183,15 @@ def test_one_id_twice_within_a_microsecond_does_not_keep_its_neighbours_out(
     assert answer.status_code == 200
     kept = Span.objects.filter(ledger_id=ledger.id)
     assert sorted(each.name for each in kept) == ["first", "third"]
+
+
+def test_no_number_of_tokens_keeps_spans_out(ledger: Ledger, key: str) -> None:
+    trace = new_id(16)
+    most = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 2**53 - 1}
+
+    for _ in range(2):
+        many = [recent("chat", most, trace=trace) for _ in range(1025)]
+        assert send(key, body(many)).status_code == 200
+
+    kept = Trace.objects.get(ledger_id=ledger.id)
+    assert (kept.spans, kept.input_tokens) == (2050, 2**63 - 1)
