@@ -60,12 +60,13 @@ class Mask(Redactor):
         return _without_nul(_encode(self.tree(value)).decode())
 
     def event(self, event: dict[str, Any]) -> bytes:
-        """Return an event made of telemetry as JSON, without secrets in any of its members.
+        """Return an event made of telemetry as JSON, without secrets or NUL in its members.
 
         Who posts an event writes its fields on purpose; here names of tools, agents and users are
         whatever an instrumentation found, so each is looked at, not the free texts alone.
         """
-        return _encode(self.tree(event))
+        found = _encode(self.tree(event))
+        return found if b"\\u0000" not in found else _without_nul(found.decode()).encode()
 
     def parts(
         self, attributes: dict[str, Any], events: list[Any], links: list[Any]
@@ -118,7 +119,7 @@ def _fitted(value: Any, left: int) -> tuple[Any, int]:
 
 
 def _without_nul(encoded: str) -> str:
-    """Return JSON without the one character that Postgres does not store."""
+    """Return JSON without the one character that neither Postgres nor an event takes."""
     if "\\u0000" not in encoded:
         return encoded
     return _encode(_replaced(msgspec.json.decode(encoded))).decode()

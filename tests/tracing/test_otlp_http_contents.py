@@ -157,3 +157,16 @@ def test_whatever_attributes_say_the_span_is_stored(
     assert answer.status_code == 200
     assert told(answer).partial_success.rejected_spans == 0
     assert Span.objects.filter(ledger_id=ledger.id, trace_id=sent["trace"]).count() == 1
+
+
+def test_a_name_with_nul_loses_no_act(ledger: Ledger, key: str) -> None:
+    said = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "se\0arch"}
+
+    answer = send(key, body([recent("execute_tool se\0arch", said)]))
+
+    append_pending(ledger.id)
+    (entry,) = entries(ledger)
+    event = json.loads(bytes(entry.record))["event"]
+    assert told(answer).partial_success.error_message == ""
+    assert event["tool"]["name"] == "se\ufffdarch"
+    assert event["details"]["otlp"]["span"] == "execute_tool se\ufffdarch"
