@@ -119,6 +119,9 @@ def _line(record: LogRecord, one: Who, arrival: Arrival, at_ns: int) -> _Line:
     said = record.attributes
     at = time_of(at_ns)
     digest = sha256(_exactly(record)).digest()[:16]
+    record = msgspec.structs.replace(  # an id of zeros is none; some senders write so
+        record, trace_id=_id(record.trace_id, "trace_id"), span_id=_id(record.span_id, "span_id")
+    )
     agent = text(said, "gen_ai.agent.name", "agent.name")
     agent_id = text(said, "obs.agent.id", "agent_id") or (
         agent_of(one, agent) if one.service or one.agent_id or agent else ""
@@ -133,8 +136,8 @@ def _line(record: LogRecord, one: Who, arrival: Arrival, at_ns: int) -> _Line:
             cell(clean(one.service)),
             cell(clean(agent_id)),
             cell(clean(text(said, "task_id", "task.id", "celery.task_id"))),
-            _id(record.trace_id, "trace_id"),
-            _id(record.span_id, "span_id"),
+            record.trace_id,
+            record.span_id,
             cell(clean(_logger(record))),
             cell(clean(_message(record))),
             json_cell(mask().parts(_fields(record), [], [])[0]),

@@ -201,6 +201,31 @@ def test_genai_events_never_count_a_call_twice(ledger: Ledger, key: str) -> None
     assert "Hello" not in json.dumps(message)
 
 
+def test_a_record_whose_ids_are_zeros_or_cut_short_is_of_no_trace(ledger: Ledger, key: str) -> None:
+    zeros = {"trace": "0" * 32, "span": "0" * 16}
+    answer = send(
+        key,
+        logs(
+            [
+                {"attributes": {"obs.action": "run.started"}, "at": NOW, **zeros},
+                {"attributes": {"obs.action": "run.completed"}, "at": NOW, "trace": "abcdef"},
+                {
+                    "event_name": "gen_ai.client.inference.operation.details",
+                    "attributes": {"gen_ai.request.model": "gpt-4o"},
+                    "at": NOW,
+                    **zeros,
+                },
+            ]
+        ),
+    )
+
+    found = acts(ledger)
+    assert partial(answer) == (0, "")
+    assert sorted(each["action"] for each in found) == ["llm.call", "run.completed", "run.started"]
+    assert [each["run"] for each in found if each.get("run")] == []
+    assert [each["trace"] for each in found if each.get("trace")] == []
+
+
 def test_a_record_without_a_time_gets_ours_and_an_old_one_is_told(ledger: Ledger, key: str) -> None:
     old = NOW - 90 * 86_400 * SECOND
     answer = send(key, logs([{"body": "now", "at": 0}, {"body": "old", "at": old}]))
