@@ -23,6 +23,7 @@ class Nesting:
         self._spans = spans
         self._meanings = meanings
         self._places = {(each.trace_id, each.span_id): n for n, each in enumerate(spans)}
+        self._tops: dict[int, int] = {}
 
     def inner(self, stored_above: Callable[[Sequence[tuple[str, str, str]]], set[int]]) -> set[int]:
         """Return the places of invocations within another one.
@@ -32,31 +33,45 @@ class Nesting:
         an invocation.
         """
         found: set[int] = set()
-        asked: list[tuple[str, str, str]] = []
-        askers: list[int] = []
+        askers: dict[int, list[int]] = {}
         for place, meaning in enumerate(self._meanings):
-            span = self._spans[place]
-            if meaning.operation != _INVOKED or not span.parent_id:
+            if meaning.operation != _INVOKED or not self._spans[place].parent_id:
                 continue
-            top, is_inner = self._climb(place)
-            if is_inner:
+            top = self._climb(place)
+            if self._is_invoked(top) and top != place:
                 found.add(place)
-            elif top.parent_id:
-                asked.append((top.trace_id, top.parent_id, time_of(top.start_ns)))
-                askers.append(place)
-        found.update(askers[n] for n in stored_above(asked))
+            elif self._spans[top].parent_id:
+                askers.setdefault(top, []).append(place)
+        tops = [self._spans[top] for top in askers]
+        inner = stored_above([(t.trace_id, t.parent_id, time_of(t.start_ns)) for t in tops])
+        for number, places in enumerate(askers.values()):
+            if number in inner:
+                found.update(places)
         return found
 
-    def _climb(self, place: int) -> tuple[Span, bool]:
-        """Return the highest ancestor in the request, or the first that is an invocation."""
-        span = self._spans[place]
+    def _climb(self, place: int) -> int:
+        """Return the place of the highest ancestor in the request, or of the first invocation.
+
+        A way that was gone once is remembered: thousands may stand below the same long chain.
+        """
+        way: list[int] = []
         seen = {place}
-        while span.parent_id:
-            above = self._places.get((span.trace_id, span.parent_id))
-            if above is None or above in seen:  # a circle has no top
-                break
+        here = place
+        while (above := self._above(here)) is not None and above not in seen:  # a circle has no top
+            way.append(here)
             seen.add(above)
-            span = self._spans[above]
-            if self._meanings[above].operation == _INVOKED:
-                return span, True
-        return span, False
+            here = above
+            if self._is_invoked(here):
+                break
+            if here in self._tops:
+                here = self._tops[here]
+                break
+        self._tops.update(dict.fromkeys(way, here))
+        return here
+
+    def _above(self, place: int) -> int | None:
+        span = self._spans[place]
+        return self._places.get((span.trace_id, span.parent_id)) if span.parent_id else None
+
+    def _is_invoked(self, place: int) -> bool:
+        return self._meanings[place].operation == _INVOKED
