@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tracing.shaped import MS, Shaped, of
 from tracing.critical_path import critical_path, gaps, path_times
-from tracing.waterfall import Waterfall, waterfall
+from tracing.waterfall import Row, Waterfall, waterfall
 
 _IDS = [f"{number:016x}" for number in range(8)]
 
@@ -178,6 +179,30 @@ def test_what_goes_on_after_its_caller_returned_is_waited_for_too() -> None:
 
     assert path == [("early", 0, 8), ("early", 8, 20), ("run", 20, 38), ("late", 38, 98)]
     assert [each.row for each in gaps(drawn, least_ns=MS, most=9)] == [0]
+
+
+class Counted(tuple[Row, ...]):
+    """Rows that count how often one is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, at: int) -> Row:  # type: ignore[override]
+        Counted.looks += 1
+        return super().__getitem__(at)
+
+
+def test_clocks_that_are_all_at_odds_cost_no_more_than_so_many_looks() -> None:
+    number = 400
+    spans = [
+        of(f"{at}", f"{at - 1}" if at else "", 2 * (number - at), 2 * (number - at) + 2 * number)
+        for at in range(number)
+    ]
+    drawn = waterfall(spans)
+
+    path = critical_path(replace(drawn, rows=Counted(drawn.rows)))
+
+    assert Counted.looks < 100 * number
+    assert sum(each.end_ns - each.start_ns for each in path) == drawn.duration_ns
 
 
 def test_between_two_roots_nobody_was_at_work() -> None:
