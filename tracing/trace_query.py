@@ -136,13 +136,19 @@ def page(
 
 def session_traces(ledger_id: int, session: str) -> list[Trace]:
     """Return the newest traces of a session, oldest first; at most MOST_IN_SESSION."""
-    newest = Trace.objects.filter(ledger_id=ledger_id, session_id=session)
+    newest = Trace.objects.filter(ledger_id=ledger_id, session_id=stored_form(session))
     return list(newest.order_by("-started_at", "trace_id")[:MOST_IN_SESSION])[::-1]
 
 
 def get_trace(ledger_id: int, trace_id: str) -> Trace | None:
     """Return one trace, or None when nothing is kept of it."""
-    return Trace.objects.filter(ledger_id=ledger_id, trace_id=trace_id.lower()).first()
+    wanted = stored_form(trace_id.lower())
+    return Trace.objects.filter(ledger_id=ledger_id, trace_id=wanted).first()
+
+
+def stored_form(said: str) -> str:
+    """Return what an address says as a row may hold it: Postgres refuses to look for NUL."""
+    return said.replace("\0", "\ufffd")
 
 
 def has_trace(ledger_id: int, trace_id: str) -> bool:

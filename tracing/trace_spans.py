@@ -20,6 +20,7 @@ from audit.pruned import minimum_index
 from tracing.conversation import MODEL
 from tracing.models import Span, Trace
 from tracing.span_shapes import Key, Usual
+from tracing.trace_query import stored_form
 
 ERROR: Final = 2
 """OTLP's status of a span that failed."""
@@ -150,7 +151,8 @@ def span_lines(trace: Trace) -> list[SpanLine]:
 
 def get_span(trace: Trace, span_id: str) -> Span | None:
     """Return one span with all it holds; of two with one id the earlier."""
-    return spans_of(trace).filter(span_id=span_id.lower()).order_by("started_at").first()
+    wanted = stored_form(span_id.lower())
+    return spans_of(trace).filter(span_id=wanted).order_by("started_at").first()
 
 
 def telling_spans(trace: Trace) -> list[TellingSpan]:

@@ -75,6 +75,19 @@ def test_what_is_not_kept_is_not_found(auditor: Client, ledger: Ledger, below: s
     assert auditor.get(at(ledger, new_trace_id(), below)).status_code == 404
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["%00/change/", "LEDGER/%00/", "LEDGER/TRACE/%00/", "session/?ledger=LEDGER&id=%00"],
+)
+def test_an_address_with_nul_is_not_found(
+    address: str, auditor: Client, ledger: Ledger, web: psycopg.Connection[Any]
+) -> None:
+    trace_id = keep_trace(web, ledger.id, [Kept(start_ns=now_ns())])
+    asked = address.replace("LEDGER", ledger.name).replace("TRACE", trace_id)
+
+    assert auditor.get(f"{LIST}{asked}").status_code == 404
+
+
 def test_a_trace_is_found_by_its_id_alone(
     auditor: Client, ledger: Ledger, web: psycopg.Connection[Any]
 ) -> None:

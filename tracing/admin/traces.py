@@ -38,6 +38,7 @@ from tracing.trace_query import (
     page,
     read_trace_filter,
     session_traces,
+    stored_form,
 )
 from tracing.trace_words import format_usd
 
@@ -150,7 +151,8 @@ class TraceAdmin(ReadOnlyModelAdmin):
     def row_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Send on to a trace that is known by its id alone, in whichever ledger it is kept."""
         ledgers = dict(Ledger.objects.values_list("id", "name"))
-        found = Trace.objects.filter(ledger_id__in=list(ledgers), trace_id=object_id.lower())
+        wanted = stored_form(object_id.lower())
+        found = Trace.objects.filter(ledger_id__in=list(ledgers), trace_id=wanted)
         known = found.order_by("-started_at").values_list("ledger_id", flat=True).first()
         if known is None:
             raise Http404("nothing is kept of this trace")
