@@ -26,8 +26,11 @@ _DELETE = {
 WITH old AS (
     SELECT ledger_id, trace_id
     FROM tracing_trace
-    WHERE ended_at < %s
-    LIMIT %s
+    WHERE ended_at < %(before)s
+       -- a span may say that it ends in a hundred years; its day goes all the same, and none
+       -- begins later than two days after it came
+       OR updated_at < %(before)s - interval '2 days'
+    LIMIT %(most)s
     FOR UPDATE SKIP LOCKED
 ),
 gone AS (
@@ -42,7 +45,7 @@ FROM gone
     "tracing_profile": """
 WITH gone AS (
     DELETE FROM tracing_profile
-    WHERE id IN (SELECT id FROM tracing_profile WHERE at < %s LIMIT %s)
+    WHERE id IN (SELECT id FROM tracing_profile WHERE at < %(before)s LIMIT %(most)s)
     RETURNING 1
 )
 SELECT count(*)
@@ -94,7 +97,7 @@ def _delete(table: str, before: datetime) -> int:
     total = 0
     number: int
     while True:
-        ((number,),) = rows(_DELETE[table], (before, BATCH))
+        ((number,),) = rows(_DELETE[table], {"before": before, "most": BATCH})
         total += number
         if number < BATCH:
             return total

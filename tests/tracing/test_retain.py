@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 from pytest_django import Settings
@@ -90,3 +91,22 @@ def test_a_day_that_was_dropped_meanwhile_is_made_again(
 
     assert [each.name for each in Span.objects.all()] == ["second"]
     assert [each.message for each in Line.objects.all()] == ["second"]
+
+
+def test_a_trace_goes_with_its_spans_whenever_they_say_they_end(
+    send: Callable[[str, bytes], int],
+) -> None:
+    now = datetime.now(UTC)
+    at, in_a_century = (int(each.timestamp()) * SECOND for each in (now, now + 36_500 * DAY))
+    assert send("/v1/traces", body([span("x", start=at, end=in_a_century)])) == 200
+
+    retain.keep_days(now)
+    assert Trace.objects.count() == 1
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE tracing_trace SET updated_at = updated_at - make_interval(days => %s)",
+            [settings.TRACES_KEEP_DAYS + 4],
+        )
+    retain.keep_days(now)
+
+    assert Trace.objects.count() == 0
