@@ -69,6 +69,7 @@ _COUNTABLE_ENDING: Final = "token"
 _MOST_NAMES_REMEMBERED: Final = 10_000
 _SHORT: Final = 64
 _MOST_TEXTS_REMEMBERED: Final = 20_000
+_LONGEST_SECRET: Final = 4_096  # one that stands across a cut is whole within so many characters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,6 +307,19 @@ class Redactor:
         for pattern in self._extra_patterns:
             clean = pattern.sub(_replaced, clean)
         return text if clean == text else clean
+
+    def start(self, text: str, most: int) -> str:
+        """Return at most so many characters of a text, without secrets and no half of one.
+
+        What is left of a secret that is cut through is not known by its look any more, so more is
+        masked than is returned. Masking shortens: more is read until that holds.
+        """
+        size = most + _LONGEST_SECRET
+        clean = self._without_secrets(text[:size])
+        while size < len(text) and len(clean) < most + _LONGEST_SECRET:
+            size *= 2
+            clean = self._without_secrets(text[:size])
+        return clean[:most]
 
     def tree(self, value: Any) -> Any:
         """Return the JSON value without secrets; the same object when it holds none."""

@@ -52,22 +52,23 @@ _LITERAL: Final = re.compile(r"'(?:[^']|'')*'")
 
 
 def clean_attributes(
-    attributes: Mapping[str, AnyValue] | None, redactor: Redactor
+    attributes: Mapping[str, AnyValue] | None, redactor: Redactor, *, most: int
 ) -> dict[str, AnyValue]:
-    """Return what of the attributes may leave, masked."""
+    """Return what of the attributes may leave, masked and then cut at so many characters."""
     return {
-        name: clean_value(name, value, redactor)
+        name: clean_value(name, value, redactor, most=most)
         for name, value in (attributes or {}).items()
         if name in KEPT or name.startswith(OURS)
     }
 
 
-def clean_value(name: str, value: AnyValue, redactor: Redactor) -> AnyValue:
-    """Return the value of an attribute, masked; what is no plain value as text."""
+def clean_value(name: str, value: AnyValue, redactor: Redactor, *, most: int) -> AnyValue:
+    """Return the value of an attribute, masked and cut; what is no plain value as text."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
-        return redactor.text(_LITERAL.sub("'…'", value) if name == _STATEMENT else value)
+        text = _LITERAL.sub("'…'", value) if name == _STATEMENT else value
+        return redactor.start(text, most) if len(text) > most else redactor.text(text)[:most]
     if isinstance(value, Sequence) and not isinstance(value, bytes):
-        return [clean_value(name, each, redactor) for each in value]
-    return redactor.text(str(value))
+        return [clean_value(name, each, redactor, most=most) for each in value]
+    return redactor.start(str(value), most)

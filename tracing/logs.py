@@ -213,10 +213,17 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 
 def _text(value: str) -> str:
-    """Return a string that every encoder takes: of bounded length, without lone surrogates."""
+    """Return a string that every encoder takes: of bounded length, without lone surrogates.
+
+    Masking comes after this; what is cut is masked before too, so that no half of a secret is left.
+    """
     if len(value) > MOST_TEXT:
-        value = f"{value[:MOST_TEXT]} … {len(value) - MOST_TEXT} more characters"
+        kept = _BEFORE_A_CUT.start(value, MOST_TEXT)
+        value = f"{kept} … {len(value) - MOST_TEXT} more characters"
     return str(value) if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+
+
+_BEFORE_A_CUT: Final = Redactor(extra_patterns=LOG_PATTERNS)
 
 
 def _in_order(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -24,8 +24,6 @@ MOST_TEXT: Final = 65_536
 MOST_SPAN: Final = 1_048_576
 """Bytes of a span's attributes, events and links as JSON, or of a log line's fields."""
 
-_MARGIN: Final = 4_096  # a secret that stands across the cut is whole within it
-
 # Ids, digests and times as we write them ourselves. No rule of ours finds a secret in one: each
 # wants a letter, a sign or a space that none of them holds. They never come again either, so that
 # remembering them would cost what is worth remembering.
@@ -96,7 +94,7 @@ class Mask(Redactor):
         return tuple(_without_nul(_encode(part).decode()) for part in (kept, *parts))  # type: ignore[return-value]
 
     def _cut(self, text: str) -> str:
-        clean = self._without_secrets(text[: MOST_TEXT + _MARGIN])[:MOST_TEXT]
+        clean = self.start(text, MOST_TEXT)
         digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         return f"{clean} … cut from {len(text):,} characters, sha256 {digest}"
 
@@ -107,7 +105,7 @@ def cut(text: str, most: int) -> str:
     What is left of one is not known by its look any more, so a text is masked before it is cut, by
     the rules that all installations have.
     """
-    return text if len(text) <= most else _BEFORE_A_CUT.text(text[: most + _MARGIN])[:most]
+    return text if len(text) <= most else _BEFORE_A_CUT.start(text, most)
 
 
 def _fitted(value: Any, left: int) -> tuple[Any, int]:

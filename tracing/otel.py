@@ -205,16 +205,20 @@ class Clean(SpanExporter):
         self.has_failed = has_failed
 
     def _clean(self, span: ReadableSpan) -> ReadableSpan:
-        redactor = self._redactor
+        redactor, most = self._redactor, settings.MAX_TOOL_ARG_LENGTH
         described = span.status.description
         return ReadableSpan(
             name=redactor.text(span.name),
             context=span.context,
             parent=span.parent,
             resource=span.resource,
-            attributes=clean_attributes(span.attributes, redactor),
+            attributes=clean_attributes(span.attributes, redactor, most=most),
             events=[
-                Event(each.name, clean_attributes(each.attributes, redactor), each.timestamp)
+                Event(
+                    each.name,
+                    clean_attributes(each.attributes, redactor, most=most),
+                    each.timestamp,
+                )
                 for each in span.events
             ],
             links=span.links,
@@ -249,7 +253,8 @@ def set_up(role: str) -> None:
         sampler=Switched(),
         resource=Resource(_resource(role)),  # not Resource.create: its detectors ask the machine
         shutdown_on_exit=False,
-        span_limits=SpanLimits(max_attribute_length=settings.MAX_TOOL_ARG_LENGTH),
+        # More than leaves: an attribute is cut once it is masked, and no half of a secret is left.
+        span_limits=SpanLimits(max_attribute_length=2 * settings.MAX_TOOL_ARG_LENGTH + 8_192),
     )
     _provider.add_span_processor(Counted(_exporter))
     trace.set_tracer_provider(_provider)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
+from django.conf import settings
 from django.test import Client
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
@@ -101,6 +102,14 @@ def test_no_half_of_a_secret_is_left_where_a_text_is_cut() -> None:
                 left.append((each.name, shown))
 
     assert left == []
+
+
+def test_no_half_of_a_secret_is_left_where_masking_made_a_text_short() -> None:
+    address, mask = "https://user:p4ssw0rdp4ssw0rdp4ssw0rdp4ssw0rd@host/ ", Mask()
+    for shift in range(len(address)):
+        text = "x" * shift + address * 2_000
+        for kept in (mask.text(text), cut(text, 200), REDACTORS["lines"].start(text, 16_384)):
+            assert "p4ss" not in kept, shift
 
 
 def test_a_text_that_was_clean_is_still_masked_within_another_one() -> None:
@@ -209,6 +218,17 @@ def test_no_secret_is_in_a_line_however_it_was_logged(lines: io.StringIO) -> Non
     assert seen(lines.getvalue()) == []
 
 
+def test_no_half_of_a_secret_is_left_on_a_line_where_it_is_cut(lines: io.StringIO) -> None:
+    ours = structlog.get_logger("tests.redaction")
+    for secret in SECRETS:
+        text = said(secret)
+        before = logs.MOST_TEXT - text.index(secret.heart) - 6
+        ours.warning("long", given=("x " * logs.MOST_TEXT)[-before:] + text)
+
+    assert lines.getvalue().count("more characters") > len(SECRETS) // 2
+    assert [each.name for each in SECRETS if each.heart[:5] in lines.getvalue()] == []
+
+
 def test_innocent_words_stay_on_a_line(lines: io.StringIO) -> None:
     ours = structlog.get_logger("tests.redaction")
     for text in INNOCENT_TEXTS:
@@ -281,3 +301,19 @@ def test_of_a_span_only_what_is_listed_leaves_and_no_literal_of_a_statement() ->
         "db.query.text": "SELECT 1 FROM t WHERE name = '…' AND a = %s",
         "obs.entries": 3,
     }
+
+
+def test_an_attribute_is_masked_before_it_is_cut() -> None:
+    most = settings.MAX_TOOL_ARG_LENGTH
+
+    def make(tracer: Any) -> None:
+        for secret in SECRETS:
+            text = said(secret)
+            with tracer.start_as_current_span("x") as span:
+                before = most - text.index(secret.heart) - 6
+                span.set_attribute("obs.said", ("x " * most)[-before:] + text + " x" * most)
+
+    found = [str((each.attributes or {})["obs.said"]) for each in sent(make)]
+
+    assert max(map(len, found)) == most
+    assert [s.name for s, text in zip(SECRETS, found, strict=True) if s.heart[:5] in text] == []
