@@ -21,7 +21,12 @@ from audit.query import LIST_SECONDS, Unreadable, read_limit, time_limit
 from tracing import line_query, trace_query
 from tracing.filters import Filter
 from tracing.line_query import level_of, read_line_filter
-from tracing.message_shapes import is_content, is_content_event
+from tracing.message_shapes import (
+    is_content,
+    is_content_event,
+    is_content_line,
+    without_contents,
+)
 from tracing.models import Line, Span, Trace
 from tracing.trace_query import get_trace, read_trace_filter
 from tracing.trace_spans import spans_of
@@ -338,12 +343,12 @@ def _line(line: Line) -> dict[str, Any]:
         "at": format_time(line.at),
         "level": level_of(line.severity),
         "severity": line.severity,
-        "message": line.message,
+        "message": line.fields["event.name"] if is_content_line(line.fields) else line.message,
         "logger": line.logger,
         "service": line.service,
         "agent_id": line.agent_id,
         "task_id": line.task_id,
         "trace_id": line.trace_id,
         "span_id": line.span_id,
-        "fields": line.fields,
+        "fields": without_contents(line.fields),
     }

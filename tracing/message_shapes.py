@@ -37,6 +37,7 @@ CONTENT_NAMES: Final = (
     "traceloop.entity.output",
     "tool.parameters",
     "tool.result",
+    "tool_call.function.arguments",
     "retrieval.documents",
     "embedding.embeddings",
     "reranker.input_documents",
@@ -100,6 +101,25 @@ def is_content_event(name: str) -> bool:
     return name in CONTENT_EVENTS
 
 
+def is_content_line(fields: Any) -> bool:
+    """Tell whether a log record is one of the conventions' own, whose body is what was said."""
+    name = fields.get("event.name") if isinstance(fields, dict) else None
+    return isinstance(name, str) and name.startswith("gen_ai.")
+
+
+def without_contents(fields: Any) -> Any:
+    """Return the fields of a log line without what people or models said; its size stands there."""
+    if not isinstance(fields, dict):
+        return fields
+    is_told = is_content_line(fields)
+    return {
+        name: f"contents, {len(as_text(value)):,} characters"
+        if is_content(name) or (is_told and (name == "body" or name.startswith("body.")))
+        else value
+        for name, value in fields.items()
+    }
+
+
 def as_text(value: Any) -> str:
     """Return a value as people read it: text as it is, all else as JSON; never raises."""
     if isinstance(value, str):
@@ -143,6 +163,7 @@ def arguments(attributes: Attributes) -> str | None:
     return _any_text(
         attributes,
         "gen_ai.tool.call.arguments",
+        "tool_call.function.arguments",
         "tool.parameters",
         "input.value",
         "traceloop.entity.input",

@@ -163,17 +163,20 @@ def _logger(record: LogRecord) -> str:
 
 
 def _message(record: LogRecord) -> str:
-    body = record.body
+    body, name = record.body, name_of(record)
+    if name.startswith("gen_ai."):  # its body is what was said, which no list may show or look into
+        return name
     if type(body) is dict:
-        return text(body, "message", "event", "msg") or name_of(record)
+        return text(body, "message", "event", "msg") or name
     if type(body) is str:
-        return body or name_of(record)
-    return name_of(record) if body is None else msgspec.json.encode(body).decode()
+        return body or name
+    return name if body is None else msgspec.json.encode(body).decode()
 
 
 def _fields(record: LogRecord) -> dict[str, Any]:
     fields = dict(record.attributes)
-    if type(record.body) is dict:
+    is_told = name_of(record).startswith("gen_ai.")
+    if type(record.body) is dict or (is_told and record.body is not None):
         fields["body"] = record.body
     if record.event_name:
         fields["event.name"] = record.event_name

@@ -121,6 +121,35 @@ def test_a_line_that_became_an_event_leads_to_its_entry(
     )
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"message": "gen_ai.user.message",
+         "fields": {"event.name": "gen_ai.user.message", "body": {"content": "an illness"}}},
+        {"message": "an illness", "fields": {"event.name": "gen_ai.content.prompt"}},
+        {"message": "asked", "fields": {"gen_ai.input.messages": "an illness", "gen_ai.x": 1}},
+    ],
+)  # fmt: skip
+def test_what_was_said_in_a_line_takes_a_reason(
+    line: dict[str, Any], auditor: Client, ledger: Ledger, web: psycopg.Connection[Any],
+    api_key: Callable[..., str],
+) -> None:  # fmt: skip
+    trace_id = keep_trace(web, ledger.id, [Kept(start_ns=now_ns())])
+    keep_lines(web, ledger.id, [line | {"trace_id": trace_id}])
+    of_trace = f"/admin/tracing/trace/{ledger.name}/{trace_id}/"
+
+    key = api_key(ledger, "entries:read")
+    told = Client().get("/api/v1/lines", headers={"Authorization": f"Bearer {key}"})
+    listed = auditor.get(f"{LINES}?ledger={ledger.name}")
+    before = auditor.get(f"{of_trace}?show=logs")
+    auditor.post(f"{of_trace}read/", {"reason": "complaint 81"})
+    after = auditor.get(f"{of_trace}?show=logs")
+
+    assert (told.status_code, listed.status_code, before.status_code) == (200, 200, 200)
+    assert not any("an illness" in each.content.decode() for each in (told, listed, before))
+    assert "an illness" in after.content.decode()
+
+
 # --- The platform's own --------------------------------------------------------------------------
 
 

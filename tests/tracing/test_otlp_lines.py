@@ -201,6 +201,14 @@ def test_genai_events_never_count_a_call_twice(ledger: Ledger, key: str) -> None
     assert "Hello" not in json.dumps(message)
 
 
+def test_what_was_said_is_in_no_message(ledger: Ledger, key: str) -> None:
+    send(key, logs([{"event_name": "gen_ai.content.prompt", "body": "an illness", "at": NOW}]))
+
+    line = Line.objects.get(ledger_id=ledger.id)
+    assert line.message == "gen_ai.content.prompt"
+    assert line.fields["body"] == "an illness"
+
+
 def test_a_record_whose_ids_are_zeros_or_cut_short_is_of_no_trace(ledger: Ledger, key: str) -> None:
     zeros = {"trace": "0" * 32, "span": "0" * 16}
     answer = send(

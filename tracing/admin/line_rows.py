@@ -11,6 +11,7 @@ from typing import Any, Final
 from audit.models import Ledger
 from tracing.admin.addresses import listed, trace_url
 from tracing.line_query import level_of
+from tracing.message_shapes import is_content_line, without_contents
 from tracing.models import Line
 from tracing.own_lines import OwnLine
 from tracing.trace_query import stored_traces
@@ -42,8 +43,11 @@ class LineRow:
     task_id: str = ""
 
 
-def line_rows(lines: Iterable[Line], ledger: str) -> list[LineRow]:
-    """Return the rows of lines that were sent into one ledger."""
+def line_rows(lines: Iterable[Line], ledger: str, *, reads: bool = False) -> list[LineRow]:
+    """Return the rows of lines that were sent into one ledger.
+
+    What people and models said stands in them only for whom `reads` lets read it.
+    """
     shown = list(lines)
     if not shown:
         return []
@@ -53,11 +57,13 @@ def line_rows(lines: Iterable[Line], ledger: str) -> list[LineRow]:
     rows = []
     for each in shown:
         entry = entries.get(each.event_id) if each.event_id else None
+        fields = each.fields if reads else without_contents(each.fields)
+        is_hidden = not reads and is_content_line(each.fields)
         rows.append(
             LineRow(
                 at=each.at,
                 level=level_of(each.severity),
-                message=each.message,
+                message=each.fields["event.name"] if is_hidden else each.message,
                 logger=each.logger,
                 who=each.agent_id or each.service,
                 agent_url=listed("tracing_line_changelist", ledger=ledger, agent=each.agent_id)
@@ -69,9 +75,9 @@ def line_rows(lines: Iterable[Line], ledger: str) -> list[LineRow]:
                 else "",
                 fields=_fields(
                     {"service": each.service, "agent": each.agent_id, "task": each.task_id,
-                     "span": each.span_id, **(each.fields or {})}
+                     "span": each.span_id, **(fields or {})}
                 ),
-                raw=_laid_out(each.fields),
+                raw=_laid_out(fields),
                 entry_seq=entry.seq if entry else None,
                 entry_hash=entry.hash if entry else "",
                 task_id=each.task_id,
