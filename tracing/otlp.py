@@ -26,7 +26,12 @@ from audit.errors import AuditError
 MOST_DEPTH: Final = 16
 """Levels of lists and maps in one attribute."""
 
+MOST_RESOURCE: Final = 16_384
+"""Bytes of a resource as JSON: each span and each line of a request repeats it."""
+
 TOO_DEEP: Final = "… nested too deep"
+
+_encode = msgspec.json.Encoder().encode
 
 DELTA: Final = 1
 CUMULATIVE: Final = 2
@@ -104,7 +109,7 @@ def spans_of(body: bytes) -> Iterator[Span]:
     return (
         _span(span, resource, scope)
         for each in request.resource_spans
-        for resource in [_attributes(each.resource.attributes)]
+        for resource in [resource_of(_attributes(each.resource.attributes))]
         for part in each.scope_spans
         for scope in [scope_name(part.scope.name, part.scope.version)]
         for span in part.spans
@@ -117,7 +122,7 @@ def records_of(body: bytes) -> Iterator[LogRecord]:
     return (
         _record(record, resource, scope)
         for each in request.resource_logs
-        for resource in [_attributes(each.resource.attributes)]
+        for resource in [resource_of(_attributes(each.resource.attributes))]
         for part in each.scope_logs
         for scope in [scope_name(part.scope.name, part.scope.version)]
         for record in part.log_records
@@ -130,7 +135,7 @@ def points_of(body: bytes) -> Iterator[Point]:
     return (
         point
         for each in request.resource_metrics
-        for resource in [_attributes(each.resource.attributes)]
+        for resource in [resource_of(_attributes(each.resource.attributes))]
         for part in each.scope_metrics
         for metric in part.metrics
         for point in _points(metric, resource)
@@ -140,6 +145,19 @@ def points_of(body: bytes) -> Iterator[Point]:
 def scope_name(name: str, version: str) -> str:
     """Return an instrumentation library as it is kept."""
     return f"{name} {version}" if version else name
+
+
+def resource_of(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return a resource as it is kept: what goes beyond MOST_RESOURCE is counted and left out."""
+    kept: dict[str, Any] = {}
+    left = MOST_RESOURCE
+    for name, value in attributes.items():
+        size = len(_encode([name, value]))
+        if size <= left:
+            kept[name] = value
+            left -= size
+    left_out = len(attributes) - len(kept)
+    return kept | {"otel.left_out": left_out} if left_out else attributes
 
 
 def number(value: float) -> float | str:

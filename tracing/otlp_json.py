@@ -267,7 +267,9 @@ def _camel(name: str) -> str:
 
 
 def _resource(resource: _Resource | None, at: str) -> dict[str, Any]:
-    return {} if resource is None else _attributes(resource.attributes, f"{at}.resource")
+    if resource is None:
+        return {}
+    return otlp.resource_of(_attributes(resource.attributes, f"{at}.resource"))
 
 
 def _scope(scope: _Scope | None) -> str:

@@ -181,9 +181,8 @@ def _row(
             number_cell(meaning.output_tokens),
             number_cell(meaning.cost_usd),
             digest(meaning.arguments) if is_tool else "",
-            cells[span.scope],
+            cells[cut(span.scope, _LONGEST_NAME)],
             json_cell(attributes),
-            resource,
             json_cell(events),
             json_cell(links),
             received_at,
@@ -198,6 +197,7 @@ def _row(
         session=cells.text_in(session),
         started_at=started_at,
         cells=line,
+        resource=resource,
         event=None,
     )
 

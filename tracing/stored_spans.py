@@ -24,7 +24,7 @@ _COPY = """
 COPY tracing_span
     (ledger_id, trace_id, span_id, started_at, start_ns, duration_ns, parent_id, name, kind, status,
      status_message, service, agent_id, session_id, operation, subject, input_tokens, output_tokens,
-     cost_usd, arguments_sha256, scope, attributes, resource, events, links, received_at, event_id)
+     cost_usd, arguments_sha256, scope, attributes, events, links, received_at, resource, event_id)
 FROM STDIN
 """
 _KNOWN = """
@@ -133,7 +133,9 @@ class Row(msgspec.Struct, kw_only=True, gc=False):
     session: str
     started_at: str
     cells: str
-    """Every column as COPY reads it, but for the event's id, which stands last."""
+    """Every column as COPY reads it, but for the resource and the event's id, which stand last."""
+    resource: str
+    """The cell that all spans of a resource share."""
     event: dict[str, Any] | None
     """The event it tells of."""
     event_id: str = ""
@@ -150,7 +152,7 @@ def store(found: Sequence[Row], *, ledger_id: int, received_at: datetime) -> Non
     The rows are sorted by their keys, so that two requests with the same spans wait for each other
     in one order and never in a circle.
     """
-    text = "".join(f"{row.cells}\t{row.event_id or NULL}\n" for row in found)
+    text = "".join(f"{row.cells}\t{row.resource}\t{row.event_id or NULL}\n" for row in found)
     try:
         with raw_cursor() as cursor:
             with cursor.copy(_COPY) as copy:
@@ -179,7 +181,7 @@ def invoked_above(parents: Sequence[tuple[str, str, str]], *, ledger_id: int) ->
 
 
 def cells_of(columns: Iterable[str]) -> str:
-    """Return the cells of a row without its last one."""
+    """Return the cells of a row without its last two."""
     return line(columns)[:-1]
 
 

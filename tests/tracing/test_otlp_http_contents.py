@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from audit.append import append_pending
 from audit.models import Ledger
 from tests.tracing.otlp_posting import NOW, entries, key, recent, send, told
-from tests.tracing.otlp_requests import body, logs
+from tests.tracing.otlp_requests import body, json_body, logs
 from tracing.models import Line, Span
+from tracing.otlp_http import JSON, PROTOBUF
 
 __all__ = ["key"]  # fixtures, which pytest finds by their names here
 
@@ -170,3 +171,22 @@ def test_a_name_with_nul_loses_no_act(ledger: Ledger, key: str) -> None:
     assert told(answer).partial_success.error_message == ""
     assert event["tool"]["name"] == "se\ufffdarch"
     assert event["details"]["otlp"]["span"] == "execute_tool se\ufffdarch"
+
+
+def test_a_request_does_not_repeat_a_large_resource_in_each_row(ledger: Ledger, key: str) -> None:
+    about = {f"k{number}": "x" * 1_000 for number in range(200)} | {"obs.agent.id": "desk-bot"}
+    library = "y" * 10_000
+
+    for media, made in ((PROTOBUF, body), (JSON, json_body)):
+        sent = made([recent("x")], resource=about, scope=library)
+        assert send(key, sent, media=media).status_code == 200
+    send(key, logs([{"body": "x", "at": NOW}], resource=about), to="/v1/logs")
+
+    kept = [each.resource for each in Span.objects.filter(ledger_id=ledger.id)]
+    kept.append(Line.objects.get(ledger_id=ledger.id).fields["resource"])
+    assert len(kept) == 3
+    assert all(len(json.dumps(each)) < 20_000 for each in kept)
+    assert {(each["obs.agent.id"], each["otel.left_out"] > 150) for each in kept} == {
+        ("desk-bot", True)
+    }
+    assert max(len(each.scope) for each in Span.objects.filter(ledger_id=ledger.id)) == 500
