@@ -8,7 +8,6 @@ audit.openapi. Errors: audit.problems.
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -21,8 +20,7 @@ import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
-from ninja import NinjaAPI, Path, Router, Schema, Swagger
+from ninja import NinjaAPI, Path, Router, Schema
 from ninja.errors import HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
@@ -43,6 +41,7 @@ from audit.api_answers import (
     wrong_ledger,
 )
 from audit.api_exports import router as of_exports
+from audit.api_page import Documentation
 from audit.api_proofs import of_entries, of_ledgers
 from audit.auth import KeyGrant
 from audit.errors import (
@@ -178,19 +177,6 @@ class ReadingApi(NinjaAPI):
         """Return what generated clients call it: no file's name, since a view may move."""
         app = operation.view_func.__module__.partition(".")[0]
         return f"{app}_api_{operation.view_func.__name__}"
-
-
-class Documentation(Swagger):
-    """The page that shows the document, with files of this installation.
-
-    Ninja's own loads them from elsewhere where it is no installed app (settings.NINJA).
-    """
-
-    def render_page(self, request: HttpRequest, api: NinjaAPI, **path_params: Any) -> HttpResponse:
-        """Draw the page."""
-        shown = self.settings | {"url": self.get_openapi_url(api, path_params)}
-        context = {"swagger_settings": json.dumps(shown, indent=1), "api": api}
-        return render(request, self.template, context)
 
 
 api = ReadingApi(

@@ -437,9 +437,7 @@ def _logs_tab(
         ),
     )
     return {
-        "lines": line_rows(
-            found.lines, opened.ledger.name, reads=may_read(request, opened.trace)
-        ),
+        "lines": line_rows(found.lines, opened.ledger.name, reads=may_read(request, opened.trace)),
         "more_url": listed(
             "tracing_line_changelist", ledger=opened.ledger.name, trace=trace.trace_id
         )
