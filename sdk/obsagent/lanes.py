@@ -78,15 +78,18 @@ class Lane:
             return None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(lock).st_nlink == 0:  # somebody else adopted it and has removed it since
+                os.close(lock)
+                return None
+            lane = cls(folder, lock)
+            for segment in lane.segments():
+                _cut_zeros(lane.path(segment))
         except BlockingIOError:
             os.close(lock)
             return None
-        if os.fstat(lock).st_nlink == 0:  # somebody else adopted it and has removed it since
+        except BaseException:  # else nobody could adopt it as long as this process lives
             os.close(lock)
-            return None
-        lane = cls(folder, lock)
-        for segment in lane.segments():
-            _cut_zeros(lane.path(segment))
+            raise
         return lane
 
     def path(self, segment: int) -> Path:
@@ -157,7 +160,9 @@ class Lane:
         total = 0
         for segment in self.segments():
             if segment >= self.segment:
-                total += self._size(segment) - (self.offset if segment == self.segment else 0)
+                sent = self.offset if segment == self.segment else 0
+                # Less than was sent is what a loss of power left of a file that was not synced.
+                total += max(0, self._size(segment) - sent)
         return total
 
     def drop(self, segment: int) -> None:
@@ -170,10 +175,11 @@ class Lane:
     def let_go(self) -> None:
         """Close the files and the lock; what is left, somebody adopts."""
         self._close_reading()
-        for opened in (self._sent, self._lock):
+        held = (self._sent, self._lock)
+        self._sent = self._lock = -1
+        for opened in held:
             if opened >= 0:
                 os.close(opened)
-        self._sent = self._lock = -1
 
     def remove(self) -> None:
         """Remove the lane, which must be all sent, and let go of it."""
@@ -208,9 +214,10 @@ class Lane:
         return opened
 
     def _close_reading(self) -> None:
-        if self._reading[1] >= 0:
-            os.close(self._reading[1])
-        self._reading = (0, -1)
+        # Forgotten first: a process that forks while this is being closed must not close it again.
+        (_, opened), self._reading = self._reading, (0, -1)
+        if opened >= 0:
+            os.close(opened)
 
     def _position(self) -> tuple[int, int]:
         try:

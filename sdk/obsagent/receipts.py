@@ -70,7 +70,7 @@ class Receipts:
         oldest = time.strftime("%Y-%m-%d", time.gmtime(time.time() - KEPT_DAYS * _DAY))
         for path in (self._folder / "receipts").glob("*.jsonl"):
             if path.stem < oldest:
-                path.unlink()
+                path.unlink(missing_ok=True)  # another process may do the same
 
     def _append(self, kind: str, lines: list[dict[str, Any]]) -> None:
         path = self._made(kind) / f"{_now()[:10]}.jsonl"
@@ -97,7 +97,8 @@ def _now() -> str:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as file:
+    # What a full disk cut off may end within a character.
+    with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             try:
                 yield json.loads(line)

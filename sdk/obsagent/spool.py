@@ -95,7 +95,7 @@ class Spool:
         # Reentrant, since a signal handler may record while its thread records.
         self._lock = threading.RLock()
         self._room = threading.Condition(self._lock)
-        self._syncing = threading.Lock()
+        self._syncing = threading.RLock()
         self._lane: Lane | None = None
         self._file = -1
         self._segment = 0
@@ -140,13 +140,26 @@ class Spool:
             seq = self._append(agent_id, self._number(agent_id), event, may_wait)
             while True:
                 while self._deferred:
-                    self._append(*self._deferred.pop(0), may_wait)
+                    try:
+                        self._append_deferred(may_wait)
+                    except SpoolFull:  # it is kept, and this event was recorded
+                        return seq, self._position
                 self._busy.discard(me)
                 if not self._deferred:  # else it came between the last two lines
                     return seq, self._position
                 self._busy.add(me)
         finally:
             self._busy.discard(me)
+
+    def _append_deferred(self, may_wait: bool | None) -> None:
+        """Record the oldest event that came within a call; it stays first when it cannot be."""
+        deferred = self._deferred.pop(0)
+        _, seq, event = deferred
+        try:
+            self._append_numbered(frame(b'{"client_seq":%d,%b' % (seq, event[1:])), may_wait)
+        except BaseException:
+            self._deferred.insert(0, deferred)
+            raise
 
     def _number(self, agent_id: str) -> int:
         """Return the next `client_seq`, in one step that no signal can divide."""
@@ -216,27 +229,35 @@ class Spool:
 
     def _close_segment(self) -> None:
         """Close the file, as long as what is in it."""
-        if self._length > self._written:
-            self._cut_to_written()
-        os.close(self._file)
-        self._file = -1
+        # Always cut: a call that was interrupted behind its write left more than is counted.
+        self._cut_to_written()
+        # Forgotten first: a fork, a signal or a finaliser may come while it is being closed.
+        opened, self._file = self._file, -1
+        os.close(opened)
 
     def _open_segment(self) -> None:
         lane = self._lane
         if lane is None:
             lane = Lane.make(self.folder / "lanes")
             self._lane = lane
-        opened = os.open(lane.path(self._segment + 1), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        if self._is_strict:
-            for folder in (lane.folder, lane.folder.parent):
-                _sync_folder(folder)
-        if self._file >= 0:
+        # One that is there is what an attempt left that failed below: the lane is ours alone.
+        opened = os.open(lane.path(self._segment + 1), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
             if self._is_strict:
-                os.fdatasync(self._file)
-                self._synced = self._position
-            self._close_segment()
-        self._file, self._written, self._length = opened, 0, 0
+                for folder in (lane.folder, lane.folder.parent):
+                    _sync_folder(folder)
+            if self._file >= 0:
+                if self._is_strict:
+                    os.fdatasync(self._file)
+                    self._synced = self._position
+                self._close_segment()
+        except BaseException:
+            os.close(opened)
+            raise
+        # The file last: an interrupt between two of these must not leave records in another's name.
+        self._written = self._length = 0
         self._segment += 1
+        self._file = opened
 
     def _sync(self, position: int) -> None:
         """Wait until all up to a position is on disk; threads that wait share one fdatasync."""
@@ -245,6 +266,8 @@ class Spool:
                 return
             with self._lock:
                 upto = self._position
+                if self._file < 0:  # closed meanwhile: synced then, or acknowledged
+                    return
                 copy = os.dup(self._file)  # another thread may close it meanwhile
             try:
                 os.fdatasync(copy)
@@ -260,7 +283,6 @@ class Spool:
             lane = self._left[0]
             batch = lane.read(most=most, most_bytes=most_bytes)
             if batch is not None:
-                self._tell_gaps(batch)
                 return batch
             lane.remove()
             del self._left[0]
@@ -268,13 +290,11 @@ class Spool:
             lane_of_ours, live, written = self._lane, self._segment, self._written
         if lane_of_ours is None:
             return None
-        batch = lane_of_ours.read(most=most, most_bytes=most_bytes, live=live, written=written)
-        if batch is not None:
-            self._tell_gaps(batch)
-        return batch
+        return lane_of_ours.read(most=most, most_bytes=most_bytes, live=live, written=written)
 
     def acknowledge(self, batch: Batch) -> None:
         """Note that the platform has these events, or that they were set aside."""
+        self._tell_gaps(batch)  # once, however often the batch was read and sent
         batch.lane.advance(batch)
         with self._lock:
             if batch.lane is not self._lane:
@@ -286,31 +306,40 @@ class Spool:
 
     def _tell_gaps(self, batch: Batch) -> None:
         for gap, data in batch.gaps:
-            if gap.at_end:
-                self.torn += 1
-            else:
-                self.damaged_bytes += len(data)
             name = f"{batch.lane.folder.name}-{batch.segment}-{batch.end}-{gap.start}"
             self.receipts.set_aside(name, data)
+        self.torn += sum(1 for gap, _ in batch.gaps if gap.at_end)
+        self.damaged_bytes += sum(len(data) for gap, data in batch.gaps if not gap.at_end)
 
     def adopt(self) -> int:
-        """Take over the lanes whose owners are gone; return how many. Also counts the others."""
+        """Take over the lanes whose owners are gone; return how many. Also counts the others.
+
+        Raises OSError or ValueError when one cannot be read, after all others were looked at.
+        """
         with self._lock:
             ours = {each.folder for each in (*self._left, *((self._lane,) if self._lane else ()))}
         adopted, foreign = 0, 0
+        unread: Exception | None = None
         for folder in without_owner(self.folder / "lanes"):
-            if folder in ours:
+            # To try the lock of one that is being made would take it from its maker.
+            if folder in ours or (is_fresh(folder) and not _is_stale(folder)):
                 continue
-            lane = Lane.adopt(folder)
+            try:
+                lane = Lane.adopt(folder)
+            except (OSError, ValueError) as error:  # one that cannot be read holds up no other
+                unread = error
+                continue
             if lane is None:
                 foreign += _size_of(folder)
-            elif is_fresh(folder):
-                _clear_away(lane)
+            elif is_fresh(folder):  # its maker died before it had a name: it cannot hold anything
+                lane.remove()
             else:
                 self._left.append(lane)
                 adopted += 1
         with self._lock:
             self._foreign_bytes = foreign + sum(each.unsent_bytes() for each in self._left)
+        if unread is not None:
+            raise unread
         return adopted
 
     @property
@@ -339,14 +368,23 @@ class Spool:
     def close(self) -> None:
         """Take no more events and let go of all files; what is unsent stays for the next start.
 
-        Not to be called while another thread reads.
+        Not to be called while another thread reads. Raises SpoolFull or OSError when an event of a
+        signal handler is still not on disk and cannot be; it is closed all the same.
         """
+        unwritten: Exception | None = None
         with self._lock:
             if self._closed:
                 return
+            try:
+                while self._deferred:  # of a signal handler that ended the call it came in
+                    self._append_deferred(False)
+            except (OSError, SpoolFull) as error:
+                unwritten = error
             is_empty = not self.has_unsent()
             self._closed = True
             if self._file >= 0:
+                if self._is_strict:  # a thread may wait for it
+                    os.fdatasync(self._file)
                 self._close_segment()
             lanes, lane = self._left, self._lane
             self._left, self._lane = [], None
@@ -358,11 +396,14 @@ class Spool:
                 lane.remove()
             else:
                 lane.let_go()
+        if unwritten is not None:
+            raise unwritten
 
     def _after_fork(self) -> None:
         """Leave everything to the parent: its files and locks are not ours to touch."""
         if self._file >= 0:
             os.close(self._file)
+            self._file = -1
         for lane in (*self._left, *((self._lane,) if self._lane else ())):
             lane.let_go()
         self._begin()
@@ -394,12 +435,11 @@ def _size_of(folder: Path) -> int:
     return total
 
 
-def _clear_away(lane: Lane) -> None:
-    """Remove a lane whose maker died before it had a name; it cannot hold anything."""
-    if time.time() - lane.folder.stat().st_mtime > _STALE_SECONDS:
-        lane.remove()
-    else:
-        lane.let_go()
+def _is_stale(folder: Path) -> bool:
+    try:
+        return time.time() - folder.stat().st_mtime > _STALE_SECONDS
+    except FileNotFoundError:  # it has its name by now
+        return False
 
 
 def describe(spool: Spool) -> dict[str, Any]:
