@@ -17,15 +17,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextvars import Token
+from hashlib import sha256
 from typing import Any, TypeVar
 
 from obsagent import context
 from obsagent.act_spans import ActSpan
 from obsagent.approvals import Approval
-from obsagent.canonical import as_json, canonicalise, digest_of
+from obsagent.canonical import digest_of, hashed
 from obsagent.client import Client, Recorded
 from obsagent.errors import ApprovalDenied
-from obsagent.event import check, error_of, new_id
+from obsagent.event import check, error_of, failure_of, new_id
 from obsagent.tracing import Tracing
 
 _Act = TypeVar("_Act", bound="Act")
@@ -68,7 +69,8 @@ class Act:
 
     def fail(self: _Act, error_type: str, message: str = "") -> _Act:
         """Say that it failed, without an exception."""
-        self._fields["error"] = {"type": error_type, **({"message": message} if message else {})}
+        error = failure_of(error_type, message, self._client.redactor)
+        self._fields["error"] = error if message else {"type": error["type"]}
         return self.outcome("failure")
 
     # Its beginning and end
@@ -99,13 +101,15 @@ class Act:
         if error is not None:
             if outcome is None:
                 outcome = "denied" if isinstance(error, _REFUSALS) else "error"
-            fields.setdefault("error", error_of(error))
+            fields.setdefault("error", error_of(error, self._client.redactor))
         return outcome or "success", fields
 
     def _open_span(self) -> None:
         tracing = self._tracing()
         if tracing is not None:
-            agent_id = (self._fields.get("agent") or {}).get("id") or self._client.agent_id
+            agent = self._fields.get("agent") or {}
+            given = agent if isinstance(agent, str) else agent.get("id")
+            agent_id = given or self._client.agent_id
             span = ActSpan(
                 tracing, event_id=self.id, action=self._action, fields=self._fields,
                 agent_id=agent_id,
@@ -129,7 +133,7 @@ class Act:
             try:
                 self._client.event(beginning[0], **beginning[1])
             except BaseException as error:
-                self._end("error", {"error": error_of(error)})
+                self._end("error", {"error": error_of(error, self._client.redactor)})
                 raise
         self._begin()
         return self
@@ -151,7 +155,7 @@ class Act:
             try:
                 await self._client.aevent(beginning[0], **beginning[1])
             except BaseException as error:
-                self._end("error", {"error": error_of(error)})
+                self._end("error", {"error": error_of(error, self._client.redactor)})
                 raise
         self._begin()
         return self
@@ -178,8 +182,8 @@ class ToolCall(Act):
 
     def result(self, value: Any) -> Any:
         """Note what the tool gave back, as a digest and a size; return it."""
-        written = value if isinstance(value, (bytes, bytearray)) else canonicalise(as_json(value))
-        self.set(tool={"result_hash": digest_of(value), "result_bytes": len(written)})
+        written = hashed(value)  # the tool has done its work: what it gave must not raise here
+        self.set(tool={"result_hash": sha256(written).hexdigest(), "result_bytes": len(written)})
         return value
 
 
@@ -188,7 +192,8 @@ class ModelCall(Act):
 
     def response(self, value: Any, *, finish_reason: str | None = None) -> Any:
         """Note what the model answered, as a digest; return it."""
-        self.set(model={"response_hash": digest_of(value), "finish_reason": finish_reason})
+        digest = sha256(hashed(value)).hexdigest()
+        self.set(model={"response_hash": digest, "finish_reason": finish_reason})
         return value
 
     def usage(

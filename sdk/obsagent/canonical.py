@@ -54,6 +54,29 @@ def digest_of(value: Any) -> str:
     return sha256(canonicalise(as_json(value))).hexdigest()
 
 
+def hashable(value: Any) -> Any:
+    """Return the value, or how Python writes it where it has no canonical form to be hashed in."""
+    try:
+        canonicalise(as_json(value))
+    except (NotCanonical, RecursionError):
+        return _shown(value)
+    return value
+
+
+def hashed(value: Any) -> bytes:
+    """Return the bytes whose SHA-256 is the value's digest; of what has no form, of its `repr`."""
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value)
+    try:
+        return canonicalise(as_json(value))
+    except (NotCanonical, RecursionError):
+        return canonicalise(_shown(value))
+
+
+def _shown(value: Any) -> str:
+    return repr(value).encode("utf-8", "backslashreplace").decode()
+
+
 def as_json(value: Any) -> Any:
     """Return the value with what is no JSON written as text: what can be hashed and sent."""
     kind = type(value)

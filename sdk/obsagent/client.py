@@ -131,7 +131,9 @@ class Client:
         """
         event = self.make(action, outcome=outcome, **fields)
         if self.mode != "buffered":
-            return await asyncio.get_running_loop().run_in_executor(None, self._record, event, None)
+            recording = asyncio.get_running_loop().run_in_executor(None, self._record, event, None)
+            # An act that is cancelled tells its end, also when it is cancelled again meanwhile.
+            return await asyncio.shield(recording)
         while True:
             try:
                 return self._record(event, False)

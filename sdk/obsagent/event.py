@@ -127,11 +127,25 @@ def cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + _CUT
 
 
-def error_of(error: BaseException) -> dict[str, str]:
-    """Return the block `error` of an exception; its message is cut to what the field holds."""
+def error_of(error: BaseException, redactor: Redactor) -> dict[str, str]:
+    """Return the block `error` of an exception: its message redacted, then cut.
+
+    Never raises, since what failed must be told: an exception that cannot be shown has its type,
+    half a character or a NUL in a message is written as its number.
+    """
+    try:
+        message = str(error)
+    except Exception:
+        message = "its message cannot be shown"
+    return failure_of(type(error).__name__, message, redactor)
+
+
+def failure_of(error_type: str, message: str, redactor: Redactor) -> dict[str, str]:
+    """Return the block `error` of what failed, as it fits: redacted before it is cut."""
+    whole = message.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
     return {
-        "type": cut(type(error).__name__, _LONGEST_TEXT),
-        "message": cut(str(error), _LONGEST["error.message"]),
+        "type": cut(error_type, _LONGEST_TEXT),
+        "message": cut(redactor.text(whole), _LONGEST["error.message"]),
     }
 
 
@@ -151,12 +165,14 @@ def prepared(event: dict[str, Any], redactor: Redactor) -> bytes:
         value = event.get(name)
         if value:
             event[name] = redactor.tree(as_json(value))
+    # What stands for a secret may be longer than the secret was: cut to what the platform takes.
     reason = event.get("reason")
     if reason:
-        event["reason"] = redactor.text(reason)
+        event["reason"] = cut(redactor.text(reason), _LONGEST["reason"])
     error = event.get("error")
     if error and "message" in error:
-        event["error"] = {**error, "message": redactor.text(error["message"])}
+        message = cut(redactor.text(error["message"]), _LONGEST["error.message"])
+        event["error"] = {**error, "message": message}
     return _encoded(event)
 
 

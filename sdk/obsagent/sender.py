@@ -69,12 +69,12 @@ class Sender:
     def __init__(self, spool: Spool, transport: Transport) -> None:
         self._spool = spool
         self._transport = transport
-        self.counts = {"received": 0, "duplicate": 0, "conflict": 0, "rejected": 0, "attempts": 0}
-        self.trouble: str | None = None
-        """Why the last attempt failed; None when it did not."""
         self._begin()
 
     def _begin(self) -> None:
+        self.counts = {"received": 0, "duplicate": 0, "conflict": 0, "rejected": 0, "attempts": 0}
+        self.trouble: str | None = None
+        """Why the last attempt failed; None when it did not."""
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._work = threading.Event()
@@ -182,7 +182,7 @@ class Sender:
             try:
                 self._spool.adopt()
                 self._spool.receipts.forget_old()
-            except OSError as error:
+            except (OSError, ValueError) as error:  # also a file that is none of the spool's
                 self._warn(f"the spool cannot be looked through: {error}")
 
     def _drain(self) -> None:
@@ -216,6 +216,8 @@ class Sender:
             return self._failed(failure)
         except OSError as error:  # the disk takes nothing; the events stay where they are
             return self._failed(NotDelivered(f"the spool's disk failed: {error}"))
+        except Exception as error:  # a thread that died would never send again, without a word
+            return self._failed(NotDelivered(f"sending failed: {type(error).__name__}: {error}"))
         self._failures, self.trouble = 0, None
         self._look_for_left()
         return 0.0
@@ -249,11 +251,20 @@ class Sender:
             self._send(events[:middle])
             self._send(events[middle:])
         elif answer.status in (400, 413):
-            self._spool.receipts.reject(events[0], answer.why())
-            self._count("rejected")
-            self._warn(f"an event was refused: {answer.why()}")
+            self._refuse(events[0], answer.why())
         else:
             raise NotDelivered(answer.why(), status=answer.status, retry_after=retry_after(answer))
+
+    def _refuse(self, event: bytes, why: str) -> None:
+        """Set an event aside that the platform does not read, and tell who waits for it."""
+        self._spool.receipts.reject(event, why)
+        self._count("rejected")
+        self._warn(f"an event was refused: {why}")
+        if self._expected:
+            event_id = json.loads(event)["id"]
+            expected = self._expected.get(event_id)
+            if expected is not None:
+                expected.tell({"id": event_id, "status": "rejected", "error": why})
 
     def _time_left(self) -> float | None:
         if self._ends is None:
@@ -320,7 +331,7 @@ def retry_after(answer: Answer) -> float | None:
     asked = answer.headers.get("retry-after", "").strip()
     if not asked:
         return None
-    if asked.isdigit():
+    if asked.isdecimal() and asked.isascii():
         return float(asked)
     try:
         until = parsedate_to_datetime(asked)

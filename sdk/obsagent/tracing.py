@@ -12,9 +12,9 @@ from __future__ import annotations
 import functools
 import importlib.util
 import inspect
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, ClassVar, TypeVar, cast
 
 from obsagent import conventions
@@ -46,12 +46,13 @@ def _has(name: str) -> bool:
 class NoSpan:
     """A span of nowhere: takes everything, keeps nothing."""
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ()
 
     # Both are in C and no functions of ours: an agent whose traces are off enters a span that does
-    # nothing in half the time. A reference gives what it refers to; `__prepare__` takes whatever
-    # there is and returns an empty dict, which is false.
-    __enter__: ClassVar[Callable[..., NoSpan | None]]
+    # nothing in half the time. A variable that nobody sets gives its default, also where the span
+    # is passed to it, as an ExitStack does; `__prepare__` takes whatever there is and returns an
+    # empty dict, which is false.
+    __enter__: ClassVar[Callable[..., NoSpan]]
     __exit__ = type.__prepare__
 
     async def __aenter__(self) -> NoSpan:
@@ -81,7 +82,7 @@ class NoSpan:
 
 
 NO_SPAN = NoSpan()
-NoSpan.__enter__ = weakref.ref(NO_SPAN)
+NoSpan.__enter__ = ContextVar("obsagent_no_span", default=NO_SPAN).get
 
 
 class Tracing:
@@ -148,7 +149,9 @@ class Tracing:
 
     def tool(self, name: str, parameters: Any = None, *, call_id: str | None = None) -> Any:
         """Open `execute_tool`; its parameters are redacted and cut to `MOST_ARGUMENT`."""
-        told = None if parameters is None else self.redactor.text(str(parameters))[:MOST_ARGUMENT]
+        told = None
+        if parameters is not None:  # by the names of what it is made of, then by its looks
+            told = self.redactor.text(str(self.redactor.tree(parameters)))[:MOST_ARGUMENT]
         return self._named(conventions.tool(name, call_id=call_id), **{"tool.parameters": told})
 
     def llm(self, model: str, *, provider: str, operation: str = "chat") -> Any:
@@ -280,17 +283,16 @@ class Span:
         """Note an exception by its type and redacted message, and set the span's status."""
         from opentelemetry.trace import Status, StatusCode
 
-        said = error_of(error)
-        message = self._tracing.redactor.text(said["message"])
-        attributes = {"exception.type": said["type"], "exception.message": message}
+        said = error_of(error, self._tracing.redactor)
+        attributes = {"exception.type": said["type"], "exception.message": said["message"]}
         self._span.add_event("exception", attributes)
         self._span.set_status(Status(StatusCode.ERROR, said["type"]))
 
     def update(self, result: Mapping[str, Any]) -> None:
         """Set attributes from what came out: `usage`, `result_size`, `status`, or any scalars."""
-        usage = result.get("usage") or {}
+        usage = result.get("usage")
         for name, said in conventions.USAGE.items():
-            if name in usage:
+            if isinstance(usage, Mapping) and name in usage:
                 self._span.set_attribute(said, usage[name])
         for name, value in result.items():
             if isinstance(value, (str, int, float, bool)):

@@ -59,8 +59,12 @@ class Transport:
     """A connection to one platform with one key. Threads take turns."""
 
     def __init__(self, endpoint: str, key: str, *, timeout: float = 10.0) -> None:
-        parts = urlsplit(endpoint)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(endpoint)
+            host, port = parts.hostname, parts.port
+        except ValueError:  # half a bracket, a port beyond 65535
+            host = port = None
+        if not host or parts.scheme not in ("http", "https"):
             raise NotConfigured(
                 f"{endpoint!r} is no endpoint; give the platform's address, such as"
                 " https://obs.example.com"
@@ -70,7 +74,7 @@ class Transport:
         self.endpoint = endpoint.rstrip("/")
         self.timeout = timeout
         self._is_tls = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port
+        self._host, self._port = host, port
         self._base = parts.path.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}", "User-Agent": "obsagent/0.1.0"}
         self._connection: HTTPConnection | None = None
@@ -138,7 +142,7 @@ class Transport:
             )
             if response.will_close:
                 self._forget()
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, UnicodeError) as error:  # a name that is none in DNS
             self._forget()
             raise NotDelivered(
                 f"{self.endpoint} was not reached: {type(error).__name__}: {error}"

@@ -23,8 +23,9 @@ from obsagent import Observability, context
 from obsagent.acts import ToolCall
 from obsagent.adapters.asgi import AskedByRequest
 from obsagent.adapters.asking import asked_by
-from obsagent.adapters.calls import Calls, hashable
+from obsagent.adapters.calls import Calls
 from obsagent.adapters.mcp import observed
+from obsagent.canonical import hashable
 from obsagent.errors import NotConfigured
 from obsagent.tracing import Tracing
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter

@@ -14,8 +14,6 @@ from typing import Any, Optional
 from obsagent import context
 from obsagent.act_spans import EVENT_ID
 from obsagent.acts import Act, Acts
-from obsagent.canonical import as_json, canonicalise
-from obsagent.errors import NotCanonical
 from obsagent.event import cut, new_id
 from obsagent.observability import Observability
 
@@ -182,15 +180,6 @@ class Calls:
 def named(name: Any) -> str:
     """Return a name that an event can hold."""
     return cut(str(name), LONGEST_NAME)
-
-
-def hashable(value: Any) -> Any:
-    """Return the value, or how Python writes it where it has no canonical form to be hashed in."""
-    try:
-        canonicalise(as_json(value))
-    except NotCanonical:
-        return repr(value)
-    return value
 
 
 def _carried(above: Going | None, more: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from typing import Any
 from uuid import UUID
 
 from obsagent.acts import ModelCall, ToolCall
-from obsagent.adapters.calls import Calls, Going, hashable, named
+from obsagent.adapters.calls import Calls, Going, named
+from obsagent.canonical import hashable
 from obsagent.errors import NotConfigured
 from obsagent.observability import Observability
 
@@ -125,38 +126,31 @@ class ObservedCalls(BaseCallbackHandler):
 
     def on_llm_end(self, response: Any, *, run_id: UUID, **_: Any) -> None:
         """End a call of a model with what it answered and used."""
+        asked = self._asked.pop(str(run_id), None)
         going = self._calls.get(str(run_id))
-        if going is not None:
-            answers = [each for batch in response.generations for each in batch]
-            message = getattr(answers[0], "message", None) if answers else None
-            used = _usage(message, response.llm_output or {})
-            told = dict(getattr(message, "response_metadata", None) or {})
-            model = told.get("model_name") or told.get("model")
-            reason = told.get("finish_reason") or told.get("stop_reason")
-            going.note(**{
-                "gen_ai.response.model": model,
-                "gen_ai.response.finish_reasons": [reason] if reason else None,
-                "gen_ai.usage.input_tokens": used.get("input_tokens"),
-                "gen_ai.usage.output_tokens": used.get("output_tokens"),
-            })  # fmt: skip
-            if isinstance(going.act, ModelCall):
-                going.act.response(
-                    hashable([_answer(each) for each in answers]), finish_reason=reason
-                )
-                going.act.usage(**used)
-                self._tell_model(going.act, str(run_id), model)
-        self._calls.end(str(run_id))
+        try:
+            if going is not None:
+                self._tell_answer(going, response, asked)
+        finally:  # an answer of another shape must not cost the act's end
+            self._calls.end(str(run_id))
 
-    def _tell_model(self, act: ModelCall, key: str, answered: Any) -> None:
-        """Say which model answered: as the version, or as the name where none was asked for."""
-        asked = self._asked.pop(key, None)
-        if not answered or asked == answered:
-            return
-        name = named(answered)
-        if asked is None:
-            act.set(model={"name": name}, target={"type": "model", "id": name})
-        else:
-            act.set(model={"version": name})
+    def _tell_answer(self, going: Going, response: Any, asked: str | None) -> None:
+        answers = [each for batch in response.generations for each in batch]
+        message = getattr(answers[0], "message", None) if answers else None
+        used = _usage(message, response.llm_output or {})
+        told = dict(getattr(message, "response_metadata", None) or {})
+        model = told.get("model_name") or told.get("model")
+        reason = told.get("finish_reason") or told.get("stop_reason")
+        going.note(**{
+            "gen_ai.response.model": model,
+            "gen_ai.response.finish_reasons": [reason] if reason else None,
+            "gen_ai.usage.input_tokens": used.get("input_tokens"),
+            "gen_ai.usage.output_tokens": used.get("output_tokens"),
+        })  # fmt: skip
+        if isinstance(going.act, ModelCall):
+            going.act.response(hashable([_answer(each) for each in answers]), finish_reason=reason)
+            going.act.usage(**used)
+            _tell_model(going.act, asked, model)
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         """End a call of a model that failed."""
@@ -217,7 +211,7 @@ class ObservedCalls(BaseCallbackHandler):
             name=f"retrieval {name}",
             attributes={"gen_ai.operation.name": "retrieval", "gen_ai.data_source.id": name},
             make=lambda acts, fields: acts.llm(
-                name, provider=provider, operation="retrieval", prompt=query, **fields
+                name, provider=provider, operation="retrieval", prompt=hashable(query), **fields
             ),
         )
 
@@ -244,6 +238,17 @@ class ObservedCalls(BaseCallbackHandler):
             for each in (going, self._calls.get(going.root)):
                 if each is not None and each.act is not None:
                     each.act.outcome("pending", reason="LangGraph: interrupted")
+
+
+def _tell_model(act: ModelCall, asked: str | None, answered: Any) -> None:
+    """Say which model answered: as the version, or as the name where none was asked for."""
+    if not answered or asked == answered:
+        return
+    name = named(answered)
+    if asked is None:
+        act.set(model={"name": name}, target={"type": "model", "id": name})
+    else:
+        act.set(model={"version": name})
 
 
 def _name(serialized: dict[str, Any] | None, told: Mapping[str, Any]) -> str:

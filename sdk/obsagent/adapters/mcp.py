@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from obsagent.acts import ToolCall
-from obsagent.adapters.calls import Calls, hashable, named
+from obsagent.adapters.calls import Calls, named
+from obsagent.canonical import hashable
 from obsagent.observability import Observability
 
 _Session = TypeVar("_Session")
@@ -95,5 +96,8 @@ def _tell(calls: Calls, key: str, result: Any) -> None:
 
 
 def _plain(block: Any) -> dict[str, Any]:
-    told: dict[str, Any] = block.model_dump(mode="json", exclude_none=True)
+    shown = getattr(block, "model_dump", None)
+    if shown is None:  # another library's, or a dict
+        return dict(block) if isinstance(block, Mapping) else {"text": str(block)}
+    told: dict[str, Any] = shown(mode="json", exclude_none=True)
     return told

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from obsagent.acts import Act, Acts, ModelCall, ToolCall
-from obsagent.adapters.calls import Calls, Going, hashable, named
-from obsagent.canonical import digest_of
+from obsagent.adapters.calls import Calls, Going, named
+from obsagent.canonical import digest_of, hashable
 from obsagent.errors import NotConfigured
 from obsagent.event import cut
 from obsagent.observability import Observability
@@ -83,12 +83,14 @@ class ObservedRuns(TracingProcessor):
             return
         data = span.span_data
         tell = _TELL.get(data.type)
-        if tell is not None:
-            tell(self, going, data)
         error = _error(span.error)
         if error is not None and data.type == "agent":
             self._failed.add(span.trace_id)
-        self._calls.end(span.span_id, error)
+        try:
+            if tell is not None:
+                tell(self, going, data)
+        finally:  # what cannot be told must not cost the act's end
+            self._calls.end(span.span_id, error)
 
     def force_flush(self) -> None:
         """Send what was recorded."""
