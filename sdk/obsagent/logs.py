@@ -73,7 +73,8 @@ class Logs:
         self._redactor = redactor or Redactor()
         self._take = take
         self._loggers: dict[str, Logger] = {}
-        self._turn = threading.Lock()
+        # Reentrant, since a signal handler may write while its thread writes.
+        self._turn = threading.RLock()
         _all.add(self)
 
     def get_logger(self, name: str) -> Logger:
@@ -123,8 +124,8 @@ class Logs:
             self.written += 1
             if self._take is not None:
                 self._take(at, level, logger, said, found)
-        except (OSError, TypeError, ValueError, RecursionError):
-            self.dropped += 1  # a closed stream, half a character
+        except Exception:  # a closed stream, none at all, a value that cannot be shown
+            self.dropped += 1
 
     def _found(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Return the fields of a line: of its context, its own, and its trace."""
@@ -234,8 +235,12 @@ def _ids(around: context.Fields) -> dict[str, Any]:
 
 
 def _written(fields: dict[str, Any]) -> str:
-    """Return the fields as they stand in an object that has some already."""
+    """Return the fields as they stand in an object that has some already.
+
+    A dict or a list among them becomes its text: who made it may change it before it is sent.
+    """
     text = ""
+    texts: dict[str, Any] | None = None
     try:
         # They are mostly short texts and numbers: to set up an encoder for them costs more.
         for name, value in fields.items():
@@ -246,16 +251,22 @@ def _written(fields: dict[str, Any]) -> str:
                 # What is no finite number differs from itself, and has a spelling of its own.
                 text += f",{_quoted(name)}:{value!r}"
             else:
-                text += f",{_quoted(name)}:{_encode(value)}"
-    except TypeError:  # a date, an object: as text
-        return "," + _encode(as_json(fields))[1:-1]
+                said = _encode(value)
+                text += f",{_quoted(name)}:{said}"
+                if kind is dict or kind is list:
+                    texts = {**(texts or {}), name: said}
+    except TypeError:  # a key that is none in JSON: as text
+        fields.update(as_json(fields))
+        return "," + _encode(fields)[1:-1]
+    if texts is not None:
+        fields.update(texts)
     return text
 
 
 def _after_fork_in_child() -> None:
     """Free what a thread held when its process forked: the thread is not in the child."""
     for logs in list(_all):
-        logs._turn = threading.Lock()
+        logs._turn = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -129,7 +129,10 @@ class Metrics:
         self.left_out = 0
         """Observations that were counted here and not sent: points.py says when."""
         self.help: dict[str, str] = {}
-        self._lock = threading.Lock()
+        self.begin: Callable[[], None] | None = None
+        """Called with each label set that is new to this process: somebody sends them."""
+        # Reentrant, since a signal handler may count while its thread does.
+        self._lock = threading.RLock()
         _all.add(self)
 
     def count(self, name: str, value: float = 1.0, labels: Labels | None = None) -> None:
@@ -138,6 +141,9 @@ class Metrics:
 
     def gauge(self, name: str, value: float, labels: Labels | None = None) -> None:
         """Set a gauge."""
+        self.record(name, value, "gauge", labels)
+
+    def _set(self, name: str, value: float, labels: Labels | None) -> None:
         given = (name, tuple(labels.items()) if labels else ())
         series = self._gauges_by_order.get(given)
         if series is not None:  # one that is there is set at once; only new ones make it grow
@@ -148,6 +154,8 @@ class Metrics:
             if series in self.gauges or self._has_room():
                 self.gauges[series] = value
                 _remember(self._gauges_by_order, given, series)
+        if self.begin is not None:
+            self.begin()
 
     def observe(self, name: str, value: float, labels: Labels | None = None) -> None:
         """Take an observation of a histogram."""
@@ -166,7 +174,7 @@ class Metrics:
             value = float(value)  # a number of a class of its own, as numpy's are
         try:
             if type == "gauge":
-                self.gauge(name, value, labels)
+                self._set(name, value, labels)
                 return
             # Sorting the labels costs more than all the rest, so each order is known by itself.
             found = self._by_order.get((type, name, tuple(labels.items()) if labels else ()))
@@ -204,6 +212,8 @@ class Metrics:
                     return None
                 found = known[series] = Counter() if type == "counter" else Histogram()
             _remember(self._by_order, (type, name, given), found)
+        if self.begin is not None:
+            self.begin()
         return found
 
     def _has_room(self) -> bool:
@@ -322,7 +332,10 @@ class Timer:
 def _after_fork_in_child() -> None:
     """Free what a thread held when its process forked: the thread is not in the child."""
     for metrics in list(_all):
-        metrics._lock = threading.Lock()
+        metrics._lock = threading.RLock()
+        # New here, so that `begin` is called in this process too.
+        metrics._by_order.clear()
+        metrics._gauges_by_order.clear()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
@@ -340,7 +353,7 @@ def interpolated(ordered: list[float], share: float) -> float | None:
 
 def _plain_lines(kind: str, series: dict[Series, float], help: dict[str, str]) -> list[str]:
     lines, before = [], ""
-    for (name, labels), value in sorted(series.items()):
+    for (name, labels), value in sorted(series.items(), key=_place):
         if name != before:
             lines += _head(name, kind, help)
             before = name
@@ -350,7 +363,7 @@ def _plain_lines(kind: str, series: dict[Series, float], help: dict[str, str]) -
 
 def _histogram_lines(histograms: dict[Series, Histogram], help: dict[str, str]) -> list[str]:
     lines, before = [], ""
-    for (name, labels), found in sorted(histograms.items(), key=lambda each: each[0]):
+    for (name, labels), found in sorted(histograms.items(), key=_place):
         if name != before:
             lines += _head(name, "histogram", help)
             before = name
@@ -364,6 +377,12 @@ def _histogram_lines(histograms: dict[Series, Histogram], help: dict[str, str]) 
     return lines
 
 
+def _place(one: tuple[Series, Any]) -> tuple[str, list[tuple[str, str]]]:
+    """Return by what a label set is put in order; a value need be no text, such as a status."""
+    (name, labels), _ = one
+    return str(name), [(str(label), str(value)) for label, value in labels]
+
+
 def _head(name: str, kind: str, help: dict[str, str]) -> list[str]:
     said = help.get(name, "A measure of the agent's own.")
     escaped = said.replace("\\", "\\\\").replace("\n", "\\n")
@@ -372,7 +391,7 @@ def _head(name: str, kind: str, help: dict[str, str]) -> list[str]:
 
 def _name(name: str) -> str:
     """Return the name with what no metric's name may hold made an underscore."""
-    clean = "".join(each if each.isascii() and each.isalnum() else "_" for each in name)
+    clean = "".join(each if each.isascii() and each.isalnum() else "_" for each in str(name))
     return f"_{clean}" if clean[:1].isdigit() else clean
 
 

@@ -27,8 +27,9 @@ from obsagent.acts import Acts
 from obsagent.approvals import Approvals
 from obsagent.client import EXIT_SECONDS, Client, Recorded
 from obsagent.decorators import Decorators
+from obsagent.errors import NotConfigured
 from obsagent.kaizen import event_of
-from obsagent.logs import Logger, Logs
+from obsagent.logs import LEVELS, Logger, Logs
 from obsagent.metrics import Metrics
 from obsagent.outlet import Outlet
 from obsagent.queries import AuditQueries
@@ -77,7 +78,8 @@ class Observability(AuditQueries):
         `endpoint` may be given as `host` and `port` instead, over TLS unless `insecure`; it and
         `key` default to OBSAGENT_ENDPOINT and OBSAGENT_KEY. Without them metrics and logs stay in
         the process, nothing is traced, and the audit trail raises NotConfigured when used. `agent`
-        is the agent's id or block, by default the service's name. The rest: `Client`.
+        is the agent's id or block, by default the service's name. The rest: `Client`. Raises
+        NotConfigured for an endpoint, level or ratio that is none.
         """
         if endpoint is None and host is not None:
             scheme = "http" if insecure else "https"
@@ -98,6 +100,7 @@ class Observability(AuditQueries):
         }
         self._log_level, self._log_stream = log_level, log_stream
         self._sample_ratio = sample_ratio
+        self._refuse_what_cannot_be()
         self._asked = {
             "metrics": enable_metrics,
             "logging": enable_logging,
@@ -115,6 +118,15 @@ class Observability(AuditQueries):
         self._outlet: Outlet | None = None
         _all.add(self)
         self._ends: float | None = None  # monotonic moment by which all has ended
+
+    def _refuse_what_cannot_be(self) -> None:
+        """Raise NotConfigured at the start, since metrics, logs and spans never raise."""
+        if self._log_level.upper() not in LEVELS:
+            raise NotConfigured(f"log_level {self._log_level!r} is none of {', '.join(LEVELS)}")
+        if not 0.0 <= self._sample_ratio <= 1.0:
+            raise NotConfigured(f"sample_ratio {self._sample_ratio!r} is not from 0 to 1")
+        if self._endpoint and self._key:
+            Transport(self._endpoint, self._key)
 
     # What is on
 
@@ -215,7 +227,7 @@ class Observability(AuditQueries):
     def _outlet_if_any(self) -> Outlet | None:
         if self._outlet is None and self._endpoint and self._key:
             transport = Transport(self._endpoint, self._key, timeout=self._options["timeout"])
-            if self._on_metrics and self._metrics is None:
+            if self._metrics is None:  # they may be turned on later
                 self._metrics = Metrics()
             self._outlet = Outlet(
                 transport, service=self._service, agent_id=self._agent_id(), metrics=self._metrics

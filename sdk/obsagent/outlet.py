@@ -53,6 +53,8 @@ class Outlet:
         """What the thread does last, such as sending the last spans."""
         self._said_of_resource = {"service.name": service, "obs.agent.id": agent_id}
         self._points = Points(metrics) if metrics is not None else None
+        if metrics is not None:
+            metrics.begin = self._begin_once
         self._begin()
 
     def _begin(self) -> None:
@@ -81,6 +83,10 @@ class Outlet:
         if self._thread is None:
             self.start()
 
+    def _begin_once(self) -> None:
+        if self._thread is None:
+            self.start()
+
     def start(self) -> None:
         """Start the thread, once."""
         with self._turn:
@@ -100,6 +106,9 @@ class Outlet:
                 self._send_lines()
             except NotDelivered as failure:
                 self.trouble = str(failure)
+                return False
+            except Exception as error:  # the thread must go on, and the agent as well
+                self.trouble = f"{type(error).__name__}: {error}"
                 return False
             self.trouble = None
             return True
@@ -156,22 +165,27 @@ class Outlet:
         self.refusal = why
 
     def _send_lines(self) -> None:
+        """Send all lines; fewer at once while they are too many, or one of them cannot be read."""
+        most = _AT_ONCE
         while self._lines:
-            some = [self._lines[place] for place in range(min(_AT_ONCE, len(self._lines)))]
+            some = [self._lines[place] for place in range(min(most, len(self._lines)))]
             scope = {
                 "scope": {"name": "obsagent"},
                 "logRecords": [_log_record(Line(*each)) for each in some],
             }
-            self._post(
-                LOGS_PATH, {"resourceLogs": [{"resource": self._resource, "scopeLogs": [scope]}]}
-            )
+            said = {"resourceLogs": [{"resource": self._resource, "scopeLogs": [scope]}]}
+            body = json.dumps(said, default=str).encode()
+            answer = self._transport.request("POST", LOGS_PATH, body=body)
+            if answer.status in _HOPELESS and len(some) > 1:
+                most = len(some) // 2
+                continue
+            if answer.status in _HOPELESS:
+                self.dropped_lines += 1
+                log.warning("a line of log is lost: %s", answer.why())
+            elif answer.status != 200:
+                raise NotDelivered(answer.why(), status=answer.status)
             for _ in some:
                 self._lines.popleft()
-
-    def _post(self, path: str, said: dict[str, Any]) -> None:
-        answer = self._transport.request("POST", path, body=json.dumps(said, default=str).encode())
-        if answer.status != 200:
-            raise NotDelivered(answer.why(), status=answer.status)
 
 
 def _log_record(line: Line) -> dict[str, Any]:

@@ -109,14 +109,19 @@ class Points:
         return found, left_out, counts
 
 
+_NO_NUMBERS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+"""What OTLP in JSON calls the floats that JSON has no number for."""
+
+
 def attribute(name: str, value: Any) -> dict[str, Any]:
     """Return a name and a value as OTLP has them in JSON."""
     if isinstance(value, bool):
         return {"key": name, "value": {"boolValue": value}}
-    if isinstance(value, int):
-        return {"key": name, "value": {"intValue": str(value)}}
+    if isinstance(value, int) and -(2**63) <= value < 2**63:
+        return {"key": name, "value": {"intValue": str(int(value))}}
     if isinstance(value, float):
-        return {"key": name, "value": {"doubleValue": value}}
+        said = value if math.isfinite(value) else _NO_NUMBERS[str(float(value))]
+        return {"key": name, "value": {"doubleValue": said}}
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return {"key": name, "value": {"stringValue": text}}
 

@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
+from obsagent.canonical import as_json
+
 REPLACEMENT: Final = "***REDACTED***"
 
 # Names are compared in lower case without separators, so Set-Cookie, set_cookie and setCookie are
@@ -63,6 +65,9 @@ _HARMLESS_NAMES: Final = frozenset(
 
 # Numbers under these are counts or times, never secrets.
 _COUNTABLE_ENDING: Final = "token"
+
+# Values in which no secret can be found by its look.
+_PLAIN: Final = frozenset({int, float, bool, type(None)})
 
 _MOST_NAMES_REMEMBERED: Final = 10_000
 _SHORT: Final = 64
@@ -315,7 +320,19 @@ class Redactor:
         if kind is list:
             items = [self.tree(item) for item in value]
             return items if _changed(items, value) else value
-        return value
+        return value if kind in _PLAIN else self._odd(value)
+
+    def _odd(self, value: Any) -> Any:
+        """Return a value of a class that JSON has no word for, without secrets.
+
+        A text or number of a class of its own stays what it is; the rest is looked at as it would
+        be written: a tuple as a list, an exception as text.
+        """
+        if isinstance(value, str):
+            plain = str.__str__(value)
+            clean = self.text(plain)
+            return value if clean is plain else clean
+        return value if isinstance(value, (int, float)) else self.tree(as_json(value))
 
     def members(self, members: dict[str, Any]) -> dict[str, Any]:
         """Return the members of a JSON object without secrets; the same dict when it has none."""
@@ -333,10 +350,10 @@ class Redactor:
                 if value in known:
                     continue
                 clean = self._look(value)
-            elif kind is dict or kind is list:
-                clean = self.tree(value)
-            else:
+            elif kind in _PLAIN:
                 continue
+            else:
+                clean = self.tree(value)
             if clean is not value:
                 changed[name] = clean
         return {**members, **changed} if changed else members
@@ -344,7 +361,7 @@ class Redactor:
     def _remember(self, name: str) -> bool:
         if len(self._names) >= _MOST_NAMES_REMEMBERED:
             self._names.clear()  # names made up by a sender must not fill the memory
-        secret = self._is_secret_name(name)
+        secret = self._is_secret_name(str(name))  # what is no JSON has keys that are no text
         self._names[name] = secret
         return secret
 
@@ -365,7 +382,7 @@ def _can_be_secret(name: str, value: Any) -> bool:
     if value is None or value == REPLACEMENT or type(value) is bool:
         return False
     is_number = type(value) is int or type(value) is float
-    return not (is_number and _squashed(name).endswith(_COUNTABLE_ENDING))
+    return not (is_number and _squashed(str(name)).endswith(_COUNTABLE_ENDING))
 
 
 def _squashed(name: str) -> str:
