@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     send.add_argument("--agent", required=True)
     send.add_argument("--outcome", default="success")
     send.add_argument("--target", metavar="TYPE:ID")
-    send.add_argument("--fields", default="{}", help="more of the event, as JSON")
+    send.add_argument("--fields", default="{}", type=_object, help="more of the event, as JSON")
     send.set_defaults(run=_send)
 
     spool = commands.add_parser("spool", help="what waits to be sent")
@@ -127,7 +127,7 @@ def _tail(options: argparse.Namespace) -> int:
 
 
 def _send(options: argparse.Namespace) -> int:
-    fields = json.loads(options.fields)
+    fields = dict(options.fields)
     if options.target:
         kind, _, name = options.target.partition(":")
         fields["target"] = {"type": kind, "id": name}
@@ -284,10 +284,20 @@ def _receipt(options: argparse.Namespace) -> tuple[str, str | None]:
     """Return the event's id and the digest that its receipt promises, if there is one."""
     path = Path(options.receipt)
     if path.is_file():
-        said = json.loads(path.read_text())
-        return said["id"], said.get("event_sha256")
+        try:
+            said = _object(path.read_text())
+            return said["id"], said.get("event_sha256")
+        except (ValueError, KeyError) as error:  # else it would look like a proof that is wrong
+            raise ObsagentError(f"{path} is no receipt: {error}") from error
     kept = Receipts(_folder(options)).find(options.receipt)
     return options.receipt, kept.get("event_sha256") if kept else None
+
+
+def _object(text: str) -> dict[str, Any]:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError("a JSON object is needed")
+    return found
 
 
 def _line(entry: dict[str, Any]) -> str:
