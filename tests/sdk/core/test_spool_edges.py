@@ -74,7 +74,7 @@ class Interrupted(WithFolder):
         spool = self.spool()
         spool.append("alice", EVENT)
 
-        def trace(frame: Any, event: str, _: object) -> object:
+        def trace(frame: Any, event: str, _: object) -> Any:
             if frame.f_code.co_name == "_write" and written():
                 raise KeyboardInterrupt
             return trace
