@@ -213,9 +213,11 @@ class OneLine(WithClient):
                 return None
 
         agent: Any = Agent()
+        # Collecting takes seconds where all tests are loaded; its end must not be over before.
         obs = enable_observability(
-            agent, endpoint=self.platform.url, key=KEY, spool=self.folder, enable_tracing=False
-        )
+            agent, endpoint=self.platform.url, key=KEY, spool=self.folder, enable_tracing=False,
+            exit_seconds=60,
+        )  # fmt: skip
         agent.run()
         client = obs.client
         # The sender's own step is where the last name of the agent goes.
@@ -234,7 +236,7 @@ class OneLine(WithClient):
             self.wait_until_closed(client)
 
     def wait_until_closed(self, client: Any) -> None:
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + 90
         while not client.spool.is_closed and time.monotonic() < ends:
             gc.collect()
             time.sleep(0.02)
