@@ -25,6 +25,7 @@ import socket
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,24 @@ def make_instance_id(given: str | None = None) -> str:
     """Return a name for this running copy of an agent; no two processes have the same."""
     copy = given or f"{socket.gethostname()[:80]}-{os.getpid()}"
     return f"{copy[:180]}-{secrets.token_hex(4)}"
+
+
+class _Copy:
+    """A file's second descriptor, which closes when nobody waits for the disk with it any more.
+
+    The file itself may be closed meanwhile. One a segment: each call of the system lets another
+    thread have the interpreter, and one that is busy keeps it for milliseconds.
+    """
+
+    __slots__ = ("file",)
+
+    def __init__(self, file: int) -> None:
+        self.file = -1
+        self.file = os.dup(file)
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        if self.file >= 0:
+            close(self.file)
 
 
 class Spool:
@@ -98,6 +117,7 @@ class Spool:
         self._syncing = threading.RLock()
         self._lane: Lane | None = None
         self._file = -1
+        self._copy: _Copy | None = None  # of the file, once somebody waited for the disk
         self._segment = 0
         self._written = 0  # bytes of the segment
         self._length = 0  # of the segment's file: with the zeros ahead
@@ -232,7 +252,7 @@ class Spool:
         # Always cut: a call that was interrupted behind its write left more than is counted.
         self._cut_to_written()
         # Forgotten first: a fork, a signal or a finaliser may come while it is being closed.
-        opened, self._file = self._file, -1
+        opened, self._file, self._copy = self._file, -1, None
         os.close(opened)
 
     def _open_segment(self) -> None:
@@ -268,11 +288,10 @@ class Spool:
                 upto = self._position
                 if self._file < 0:  # closed meanwhile: synced then, or acknowledged
                     return
-                copy = os.dup(self._file)  # another thread may close it meanwhile
-            try:
-                os.fdatasync(copy)
-            finally:
-                os.close(copy)
+                if self._copy is None:
+                    self._copy = _Copy(self._file)
+                copy = self._copy
+            os.fdatasync(copy.file)
             self._synced = max(self._synced, upto)
 
     # Reading: one thread at a time, the sender's
@@ -403,7 +422,7 @@ class Spool:
         """Leave everything to the parent: its files and locks are not ours to touch."""
         if self._file >= 0:
             os.close(self._file)
-            self._file = -1
+            self._file, self._copy = -1, None
         for lane in (*self._left, *((self._lane,) if self._lane else ())):
             lane.let_go()
         self._begin()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -100,6 +101,36 @@ class Recording(WithFolder):
             assert len(drain(spool)) == 1_000
 
         assert spool.used_bytes() < 200_000
+
+    def test_a_strict_spool_waits_for_the_disk_while_others_begin_new_files(self) -> None:
+        spool = self.spool(is_strict=True, most_bytes=40_000)
+        taken: list[bytes] = []
+        done = threading.Event()
+
+        def send() -> None:
+            while not done.is_set() or spool.has_unsent():
+                taken.extend(drain(spool))
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        threads = [
+            threading.Thread(target=lambda: [spool.append("a", EVENT) for _ in range(300)])
+            for _ in range(4)
+        ]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        done.set()
+        sender.join()
+        spool.close()
+
+        assert len(taken) == 1_200
+        gc.collect()
+        opened = Path("/proc/self/fd")
+        if opened.is_dir():  # no descriptor is left
+            mine = [str(each.readlink()) for each in opened.iterdir() if each.exists()]
+            assert not any(str(self.folder) in each for each in mine), mine
 
     def test_a_strict_spool_that_is_closed_leaves_no_more_than_its_records(self) -> None:
         before = self.spool(is_strict=True)
