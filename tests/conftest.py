@@ -30,11 +30,14 @@ from audit.receive import Incoming, Receipt, Sender, receive
 from obsplatform import urls
 from tests.audit.tampering import Connection, guards
 from tests.installation import running
+from tests.parsing import one_at_a_time
 from tests.servers import empty_database
 
 # How long an example takes says how busy the machine is; pytest's own limit bounds each test.
 hypothesis_settings.register_profile("untimed", deadline=None)
 hypothesis_settings.load_profile("untimed")
+
+one_at_a_time()
 
 assert urls.urlpatterns  # with them the pages of the admin are there, which tests ask by name
 

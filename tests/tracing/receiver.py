@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -117,7 +117,9 @@ def over_http() -> Iterator[Receiver]:
             self.send_header("Content-Type", "application/x-protobuf")
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
-            self.wfile.write(answer)
+            # A sender that has ended does not wait for its answer.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self.wfile.write(answer)
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
