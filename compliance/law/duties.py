@@ -101,10 +101,15 @@ def settled(task: Task, *, as_of: int) -> Duty:
         good = known[0] if known else None
     else:
         good = next((told for told in known if in_time(record, told.kept)), None)
-    done = good or (known[0] if known else None)
-    is_late = due is not None and good is None and (done is not None or as_of > due)
+    # What was recorded only after the deadline says nothing while that still runs.
+    is_over = due is None or as_of > due
+    done = good or (known[0] if known and is_over else None)
+    is_late = due is not None and is_over and good is None
     state = _state(task, due=due, done=done, is_good=good is not None, as_of=as_of)
-    if done is None and after is not None:
+    if done is None and known:
+        said = words.moment(known[0].at)
+        state += f"; said to be done {said}, recorded only on {words.day(known[0].received)}"
+    elif done is None and after is not None:
         state += f"; done {words.moment(after.at)}, after the period"
     told = [one for one in (task.opening, used, done) if one is not None]
     return Duty(
