@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -188,8 +189,8 @@ def test_no_secret_is_in_the_database_on_a_page_in_an_answer_or_an_export(
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    """Collect what the installed formatter makes of each record."""
-    root, output = logging.getLogger(), io.StringIO()
+    """Collect what the installed formatter makes of each record of this thread."""
+    root, output, ours = logging.getLogger(), io.StringIO(), threading.get_ident()
     (form,) = {
         each.formatter
         for each in root.handlers
@@ -197,6 +198,7 @@ def lines() -> Iterator[io.StringIO]:
     }
     handler = logging.StreamHandler(output)
     handler.setFormatter(form)
+    handler.addFilter(lambda record: record.thread == ours)  # others of the process say theirs
     root.addHandler(handler)
     yield output
     root.removeHandler(handler)
