@@ -283,6 +283,7 @@ class TableBook(MemoryBook):
         """Have nothing at hand."""
         for each in (self.slots, self.items, self.stored, self.latest, self.absent):
             each.clear()
+        self.forget_verdicts()  # another process may have filed what the rows will say
 
 
 class TableBooks:

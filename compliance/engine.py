@@ -30,6 +30,7 @@ from compliance.language.errors import DefinitionError
 from compliance.language.reading import EntryView, ToolRegistry, read_entry
 from compliance.passes import Looking, Passes, Tallying
 from compliance.shapes import Shapes
+from compliance.steady import Asked, Verdicts
 
 REGISTRY: Final = "registry"
 """The pseudo lens in whose book the registered tools stand."""
@@ -47,7 +48,7 @@ class Timer:
     Shared by an engine and its books: a book asks it for the time, and tells it what is due.
     """
 
-    __slots__ = ("_heap", "_most", "born", "clock", "dues", "passes", "seq")
+    __slots__ = ("_heap", "_most", "born", "clock", "dues", "forgotten", "passes", "seq")
 
     def __init__(self) -> None:
         self.clock = 0
@@ -58,6 +59,8 @@ class Timer:
         """The entry at work."""
         self.passes = Passes()
         """What is counted and not in the books' tallies yet."""
+        self.forgotten = 0
+        """How often all verdicts were; see steady.py."""
         self.dues: defaultdict[str, dict[str, int]] = defaultdict(dict)
         """When what waits is due, us, by lens and slot; changed by `set` alone."""
         self._most = _FEW_DUE
@@ -134,16 +137,26 @@ class Narrowing(Protocol):
         """Return what is to be done with entries of this shape; None: nothing."""
 
 
+@runtime_checkable
+class Settling(Protocol):
+    """A kind that holds back some of what it is to remember."""
+
+    def settle(self, book: Book) -> None:
+        """Put it into the book."""
+
+
 class _Plan:
     """What is to be done with entries of one shape."""
 
-    __slots__ = ("asking", "looking", "seeing")
+    __slots__ = ("asking", "looking", "seeing", "verdicts")
 
     def __init__(self) -> None:
         self.looking = Looking()
         """What is counted for all lenses at once."""
         self.seeing: tuple[_Seeing, ...] = ()
         """What counts by itself."""
+        self.verdicts = Verdicts()
+        """What must be asked, and what it came to before."""
         self.asking: tuple[tuple[str, Callable[[Entry], Iterable[str]]], ...] = ()
         """What lenses may ask for slots."""
 
@@ -152,10 +165,13 @@ class _Plan:
         if found.see is None:
             self.looking.passing += ((book, found.counted),)
             return
-        if found.counted:
-            self.looking.judged += ((found.see, book, found.counted),)
+        if found.counted or found.steady is not None:
+            bit = 1 << len(self.looking.judged) if found.counted else 0
+            self.verdicts.add(Asked(bit, found.see, book, found.counted), found.steady)
         else:
             self.seeing += ((found.see, book),)
+        if found.counted:
+            self.looking.judged += ((book, found.counted),)
         if found.slots is not None:
             self.asking += ((lens_id, found.slots),)
 
@@ -211,8 +227,11 @@ class Engine:
         if known is not None:
             self.registry = ToolRegistry.load(known)
 
-    def keep_registry(self) -> None:
-        """Put the registry into its book, when it has changed; before the books are stored."""
+    def settle(self) -> None:
+        """Put into the books what is known and not there yet; before they are stored."""
+        for lens_id, kind in self._kinds.items():
+            if isinstance(kind, Settling):
+                kind.settle(self._books[lens_id])
         if not self._registry_is_kept:
             self._registry_book.put(_TOOLS, self.registry.dump())
             self._registry_is_kept = True
@@ -240,36 +259,40 @@ class Engine:
         plan = self._plans.of(entry)
         for see, book in plan.seeing:
             see(entry, book)
-        looking = plan.looking
-        if looking.judged or looking.passing:
-            self._count(entry, looking)
+        if plan.verdicts or plan.looking.passing:
+            self._count(entry, plan)
 
-    def _count(self, entry: Entry, looking: Looking) -> None:
+    def _count(self, entry: Entry, plan: _Plan) -> None:
         """Count the entry for the lenses that it passes and fails."""
-        timer = self.timer
+        timer, looking = self.timer, plan.looking
         item = str(entry.seq)
         occurred, arrived = entry.at // DAY_US, entry.received // DAY_US
         is_late = timer.is_late(occurred)
         arrived_late = is_late if arrived == occurred else timer.is_late(arrived)
-        passed = failed = 0
-        bit = 1
-        for see, book, by in looking.judged:
-            found = see(entry, book)
+        verdicts = plan.verdicts
+        verdict = verdicts.by_values.get(verdicts.values_of(entry.fields))
+        if verdict is None or verdict.since != timer.forgotten or entry.at < verdict.at:
+            verdict = verdicts.judge(entry, timer)
+        _, _, passed, failed, kept, again = verdict
+        for asked in again:
+            found = asked.see(entry, asked.book)
             if found is True:
-                passed |= bit
+                passed |= asked.bit
             elif found:
-                failed |= bit
-                by_arrival = by != "occurred"
-                kept = failed_item(
+                failed |= asked.bit
+                kept += ((found, asked),)
+        for failing, (_, _, book, by) in kept:
+            by_arrival = by != "occurred"
+            book.keep(
+                failed_item(
                     entry,
-                    found,
+                    failing,
                     item=item,
                     day=arrived if by_arrival else occurred,
                     environment="" if by_arrival else entry.environment,
                     is_late=arrived_late if by_arrival else is_late,
                 )
-                book.keep(kept)
-            bit <<= 1
+            )
         if passed or failed or looking.passing:
             timer.passes.add(
                 looking,

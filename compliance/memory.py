@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import astuple
 
@@ -29,6 +29,11 @@ from compliance.kinds.base import (
     View,
 )
 from compliance.people import Act, act_of
+
+MOST_WATCHED: Final = 16_384
+"""Slots of one lens on which verdicts rest."""
+
+_NOBODY: Final[Mapping[tuple[int, Any], dict[Any, Any]]] = {}
 
 Rows = dict[str, list[list[Any]]]
 """Rows by table (`tally`, `bucket`, `item`, `state`, `act`, `day`, `clock`), plain JSON, sorted."""
@@ -59,6 +64,8 @@ class MemoryBook:
         self.buckets: dict[tuple[int, str, str, str], list[int]] = {}
         """`[numerator, denominator]` by (day, environment, series, agent)."""
         self.items: dict[str, Item] = {}
+        self.watched: dict[str, dict[tuple[int, Any], dict[Any, Any]]] = {}
+        """By slot, the verdicts that rest on it: where each stands, and under which values."""
 
     @property
     def clock(self) -> int:
@@ -189,6 +196,25 @@ class MemoryBook:
     def release(self, item: str) -> None:
         """Keep it no longer."""
         self.items.pop(item, None)
+
+    def filed(self, slots: Iterable[str]) -> None:
+        """Forget the verdicts that rest on these slots."""
+        if self.watched:
+            for slot in slots:
+                for (_, values), by_values in self.watched.pop(slot, _NOBODY).items():
+                    by_values.pop(values, None)
+
+    def watch(self, slots: Iterable[str], by_values: dict[Any, Any], values: Any) -> None:
+        """Take what stands under `values` out once something is filed in one of the slots."""
+        if len(self.watched) > MOST_WATCHED:
+            self.forget_verdicts()
+        for slot in slots:
+            self.watched.setdefault(slot, {})[id(by_values), values] = by_values
+
+    def forget_verdicts(self) -> None:
+        """Have all verdicts found anew, of other lenses as well."""
+        self.watched.clear()
+        self.timer.forgotten += 1
 
     def look_ahead(self, slots: Iterable[str]) -> None:
         """Everything is at hand already."""
@@ -379,7 +405,7 @@ class Memory:
 
         Sums are 64 hex digits. Sorted, so that two memories can be compared.
         """
-        self.engine.keep_registry()
+        self.engine.settle()
         rows: Rows = {name: [] for name in ("tally", "bucket", "item", "state")}
         for lens_id, book in sorted(self.books.items()):
             for table, more in _rows_of(book).items():

@@ -8,8 +8,8 @@ books keep one by one. Sums of digests may be added in any order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Final, Protocol, TypeAlias
+from collections.abc import Iterator
+from typing import Final, Protocol, TypeAlias
 
 from compliance.items import item_digest
 from compliance.kinds.base import Counted
@@ -44,14 +44,14 @@ class Looking:
     def __init__(self) -> None:
         self.passing: tuple[tuple[Tallying, Counted], ...] = ()
         """Books of the lenses that each of them passes, and by which day they count."""
-        self.judged: tuple[tuple[Callable[..., Any], Any, Counted], ...] = ()
-        """`(see, book, by which day)` of those that must be asked."""
+        self.judged: tuple[tuple[Tallying, Counted], ...] = ()
+        """Those of the lenses that some of them pass and some fail."""
 
     def judged_in(self, bits: int) -> Iterator[tuple[Tallying, Counted]]:
         """Yield the books that the bits name, and by which day they count."""
-        for place, (_, book, by) in enumerate(self.judged):
+        for place, judged in enumerate(self.judged):
             if bits >> place & 1:
-                yield book, by
+                yield judged
 
 
 _Key: TypeAlias = tuple[Looking, int, int, str, str, int, int]

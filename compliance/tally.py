@@ -147,7 +147,7 @@ class Tallies:
             books.fetch_due(latest)
         for entry in entries:
             engine.see(entry)
-        engine.keep_registry()
+        engine.settle()
         books.write()
         _add_days(cursor, ledger_id, entries)
         _add_acts(cursor, ledger_id, filter(None, map(act_of, entries)))

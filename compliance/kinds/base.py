@@ -1,8 +1,9 @@
 """What every kind is given and what it must offer. Pure.
 
 A kind runs one lens over the entries of one ledger, in the order of seq, each exactly once. It
-remembers through `Book` and nowhere else, so that it can be stopped between any two entries and
-go on elsewhere, and ends with the same rows whether it saw a ledger at once or in pieces.
+remembers through `Book`, so that it can be stopped between any two entries and go on elsewhere, and
+ends with the same rows whether it saw a ledger at once or in pieces. What it holds back meanwhile
+it puts there when it is told to (`engine.Settling`).
 Who drives it: engine.py. Where the book is kept: memory.py, or the tables (tally.py).
 
 Times are whole microseconds since 1970 in UTC (`us`), days whole days since 1970 (`day`).
@@ -144,6 +145,9 @@ class Book(Protocol):
     def release(self, item: str) -> None:
         """Keep it no longer; nothing when it is not kept."""
 
+    def filed(self, slots: Iterable[str]) -> None:
+        """Say that something was put there by which entries are judged; see `Steady`."""
+
     def look_ahead(self, slots: Iterable[str]) -> None:
         """Say which slots will be asked for soon, so that they can be fetched together."""
 
@@ -165,6 +169,22 @@ class Failing:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Steady:
+    """On what it rests what `Narrowed.see` does, where that is the same time and again.
+
+    Of two entries of the shape with the same values at `paths`, of which the second occurred no
+    earlier, both come to the same, and for the second there is nothing to be remembered, unless
+    something was filed in between where it rests (`Book.filed`).
+    """
+
+    paths: tuple[str, ...]
+    """Text stands at each of them."""
+    rests: Callable[[Entry, Book], Sequence[str] | None] = lambda _entry, _book: ()
+    """Return the slots on which it rests what an entry that was just seen came to; None where it
+    may be otherwise for the next one all the same."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Narrowed:
     """What a kind does with the entries of one shape.
 
@@ -179,6 +199,8 @@ class Narrowed:
     counted: Counted = ""
     slots: Callable[[Entry], Iterable[str]] | None = None
     """Does as `Kind.slots`; None: it asks for none."""
+    steady: Steady | None = None
+    """None: it is to be asked with each entry."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

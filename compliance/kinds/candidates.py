@@ -74,6 +74,7 @@ class Voids:
             known: list[Kept] = book.get(name) or []
             book.put(name, [*(one for one in known if not _agree(one, kept)), kept])
         book.put(LAST_VOID, entry.seq)
+        book.filed(names)
 
     def slots(self, entry: Entry) -> Iterator[str]:
         """Yield the slots that filing the entry may ask for."""
@@ -159,6 +160,7 @@ class Candidates:
         for name in names:
             known = [one for one in book.get(name) or () if one["seq"] >= voided]
             book.put(name, self._with(known, kept))
+        book.filed(names)
 
     def slots(self, entry: Entry) -> Iterator[str]:
         """Yield the slots that filing the entry may ask for."""
@@ -285,6 +287,32 @@ class Candidates:
             return True if newest >= voided_by(event, book, newest) else None
 
         return serves_still
+
+    @property
+    def rests_on(self) -> tuple[str, ...]:
+        """The paths of an event on which it rests what serves it, where that stays."""
+        voids = () if self._voids is None else self._voids.join.event_paths
+        return (*self.join.tied_paths, *voids)
+
+    def resting(self, known: Known) -> Callable[[Entry, Book], Sequence[str] | None]:
+        """Return what says on which slots it rests whether anything serves an event of a shape.
+
+        As `kinds.base.Steady` has it, of events with the same values where this rests on them. It
+        stays where nothing is there that could serve them, and where all that is there would at
+        any later time.
+        """
+        look_under, is_simple = self.join.looking(known), self._is_simple
+        voids_under = None if self._voids is None else self._voids.join.looking(known)
+
+        def rests(event: Entry, book: Book) -> Sequence[str] | None:
+            names = look_under(event)
+            for name in names:
+                for kept in book.get(name) or ():
+                    if not is_simple or kept["at"] > event.at:
+                        return None
+            return names if voids_under is None else (*names, *voids_under(event))
+
+        return rests
 
     def _newest_fitting(
         self, names: Iterable[str], event: Entry, book: Book, derived: Derived

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from compliance.kinds.base import Book, Entry
-from compliance.kinds.narrowing import Known, narrowed
+from compliance.kinds.base import Book, Entry, Steady
+from compliance.kinds.narrowing import Known, narrowed, steady_on
 from compliance.kinds.series import day_of, fields_of, named, naming
 from compliance.language.conditions import Condition, compile_condition
 from compliance.language.errors import DefinitionError
@@ -114,6 +114,15 @@ class Derivation:
 
         found = first_seen if self._is_first_seen else distinct
         return lambda entry, book: found(entry, book) if is_of_it(entry) else ()
+
+    def steady(self, known: Known) -> Steady | None:
+        """Return on what `showing` rests; None where it must be asked with each entry."""
+        over = narrowed(self.over, known)
+        # A value that was seen once has been seen for good; a day passes.
+        if over is None or not self._is_first_seen:
+            return None
+        paths = steady_on(known, over, ("agent.environment", *self._key), self._of)
+        return None if paths is None else Steady(paths=paths)
 
     def _slot(self, values: Sequence[Any], *, field: str) -> str:
         """Return where a field's value is remembered; `values`: where it was shown, and itself."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
-from compliance.kinds.base import Book, Counted, Entry, Failing, Narrowed, Tested, View
+from compliance.kinds.base import Book, Counted, Entry, Failing, Narrowed, Steady, Tested, View
 from compliance.kinds.counted import counted
 from compliance.kinds.failing import evidence_by, fail
-from compliance.kinds.narrowing import Known, narrowed
+from compliance.kinds.narrowing import Known, narrowed, steady_on
 from compliance.kinds.series import day_of, fields_of
 from compliance.language.comparing import Holds
 from compliance.language.conditions import ALWAYS, NEVER, compile_condition
@@ -82,10 +82,12 @@ class Each:
         def asked(entry: Entry, _book: Book) -> Failing | bool:
             return says_enough(entry, entry) or says_less
 
-        if population is not ALWAYS:
-            return Narrowed(see=judged, counted=by)
+        denied = () if self._denied is None else ("outcome",)
+        paths = steady_on(known, population, says or NEVER, denied)
+        steady = None if paths is None else Steady(paths=paths)
         is_plain = self._denied is None or not may_be_denied
-        return Narrowed(see=asked if is_plain else judged_all, counted=by)
+        see = judged if population is not ALWAYS else asked if is_plain else judged_all
+        return Narrowed(see=see, counted=by, steady=steady)
 
     def _judge(
         self, entry: Entry, says_enough: Holds, failings: tuple[Failing, Failing]

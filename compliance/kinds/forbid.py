@@ -148,6 +148,11 @@ class Forbid:
 
         return Narrowed(see=violate, slots=slots)
 
+    def settle(self, book: Book) -> None:
+        """Put into the book what was held back."""
+        for ban in self._bans:
+            ban.seen.settle(book)
+
     def expire(self, slot: str, value: Any, book: Book) -> None:
         """Nothing here waits for a time."""
         raise AssertionError(f"a forbid puts nothing with a due, but {slot} came due")

@@ -102,6 +102,17 @@ class Join:
         """Whether a candidate fits every event that looks where it is filed."""
         return all(group.is_decided for group in self._groups)
 
+    @property
+    def tied_paths(self) -> tuple[str, ...]:
+        """Return the paths of an event that say under which names it looks."""
+        ties = (tie for group in self._groups for tie in (*group.ones, group.many) if tie)
+        return tuple(dict.fromkeys(tie.path for tie in ties))
+
+    @property
+    def event_paths(self) -> tuple[str, ...]:
+        """Return the paths that are read of an event; what is derived is not among them."""
+        return self._event_paths
+
     def actions(self, known: Mapping[str, str]) -> frozenset[str] | None:
         """Return which of these actions a candidate can have; None: others, too."""
         return self.condition.actions(known)

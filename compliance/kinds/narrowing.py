@@ -7,11 +7,11 @@ it once for the shape and not with every entry.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from compliance.language.conditions import ALWAYS, Condition, compile_condition
-from compliance.language.fields import is_text
+from compliance.language.fields import FIELDS, is_text
 
 _MOST_KEPT: Final = 512
 """Answers that are kept of one condition."""
@@ -87,6 +87,24 @@ class Known:
         if self._there is None:
             return "?"
         return "+" if path in self._there else "-"
+
+
+def steady_on(known: Known, *asked: Condition | Iterable[str]) -> tuple[str, ...] | None:
+    """Return the paths where entries of a shape may differ in what these read, all of them text.
+
+    `asked`: conditions, narrowed to the shape, and paths. None where something else than text may
+    differ, or a time: what rests on that is another thing with each entry.
+    """
+    paths: set[str] = set()
+    for each in asked:
+        if isinstance(each, Condition):
+            paths |= each.paths() | each.other_paths()
+        else:
+            paths.update(each)
+    differing = sorted(path for path in paths if not (known.tells(path) and known.mark(path)))
+    if all(known.is_text(path) and FIELDS[path] != "time" for path in differing):
+        return tuple(differing)
+    return None
 
 
 def narrowed(condition: Condition, known: Known) -> Condition | None:

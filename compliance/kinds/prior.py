@@ -16,7 +16,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any, Literal
 
-from compliance.kinds.base import Book, Entry, Failing, Item, Narrowed, Tested, View
+from compliance.kinds.base import Book, Entry, Failing, Item, Narrowed, Steady, Tested, View
 from compliance.kinds.candidates import (
     LAST_VOID,
     SERVED,
@@ -29,7 +29,7 @@ from compliance.kinds.counted import counted
 from compliance.kinds.derived import Derivation, Shown
 from compliance.kinds.failing import evidence_by, fail
 from compliance.kinds.joins import Filing, Join
-from compliance.kinds.narrowing import Known, narrowed
+from compliance.kinds.narrowing import Known, narrowed, steady_on
 from compliance.kinds.series import day_of, evidence_of, fields_of
 from compliance.language.comparing import Holds
 from compliance.language.conditions import ALWAYS, NEVER, Condition, compile_condition
@@ -141,7 +141,11 @@ class Prior:
             return None
         if self._derivation is not None:
             showing = self._derivation.showing(known)
-            return showing and Narrowed(see=self._deriving(showing), slots=self._slots_of_event)
+            return showing and Narrowed(
+                see=self._deriving(showing),
+                slots=self._slots_of_event,
+                steady=self._derivation.steady(known),
+            )
         is_of_it, judge = population.holds, self._judge
         says_enough = (narrowed(self._pass_when, known) or NEVER).holds
         unserved = Failing(why=UNSERVED.why, evidence=evidence_by(self._evidence, known))
@@ -153,7 +157,29 @@ class Prior:
             see=self._simply(known, population, says_enough, unserved) or judged,
             counted="arrived" if self._by_arrival else "occurred",
             slots=self._slots_of_shape(known, population),
+            steady=self._steady(known, population),
         )
+
+    def _steady(self, known: Known, population: Condition) -> Steady | None:
+        """Return on what it rests whether events of this shape pass."""
+        asked = [one for each in (self._pass_when, *self._lifted) if (one := narrowed(each, known))]
+        rests_on = [one.rests_on for one in self._candidates]
+        paths = steady_on(known, population, *asked, *rests_on)
+        if paths is None:
+            return None
+        resting = [one.resting(known) for one in self._candidates]
+
+        is_of_it = population.holds
+
+        def rests(event: Entry, book: Book) -> Sequence[str] | None:
+            if not is_of_it(event):
+                return ()
+            found = [each(event, book) for each in resting]
+            if None in found:
+                return None
+            return [slot for slots in found for slot in slots or ()]
+
+        return Steady(paths=paths, rests=rests)
 
     def _slots_of_shape(
         self, known: Known, population: Condition

@@ -19,6 +19,7 @@ under one tie, where each entry violates all that were before it, else costs its
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from compliance.kinds.base import DAY_US, Book, Entry
@@ -27,6 +28,21 @@ from compliance.language.reading import Remembered
 
 HOUR_US: Final = 3_600_000_000
 _HOURS: Final = tuple(map(str, range(24)))
+_NO_REST: Final = {"rest": None}
+_MOST_WAITING: Final = 4_096
+"""Ties that are seen together of which the last entry is held back."""
+
+
+@dataclass(slots=True)
+class _Newest:
+    """The last entry that was seen under some ties in one hour."""
+
+    at: int
+    seq: int
+    until: int
+    """The end of the hour, us."""
+    is_put: bool = True
+    """Whether the book has it."""
 
 
 class Sightings:
@@ -35,6 +51,8 @@ class Sightings:
     def __init__(self, later: Join) -> None:
         """Take what the ban forbids: when its ties say it all, no fields need be kept."""
         self._keeps_fields = not later.is_decided_by_slot
+        self._newest: dict[Sequence[str], _Newest] = {}
+        """Of ties that are often seen together and that nothing waits for, the last of an hour."""
 
     def slots(self, ties: Iterable[str]) -> list[str]:
         """Return the slots of these ties."""
@@ -42,11 +60,57 @@ class Sightings:
 
     def note(
         self, entry: Entry, ties: Sequence[str], later: Join, book: Book
-    ) -> list[tuple[str, list[str]]]:
-        """Remember an entry under its ties; return of each tie the ids of the bans to look at."""
-        kept: Any = later.kept_fields(entry, "candidate") if self._keeps_fields else None
+    ) -> Sequence[tuple[str, list[str]]]:
+        """Remember an entry under its ties; return of each tie the ids of the bans to look at.
+
+        Of an agent's many acts in an hour the last is put into the book when the hour is over, or
+        somebody looks there (`settle`).
+        """
         at = entry.at
-        sighting = [at, entry.seq, kept]
+        may_wait = ties.__class__ is tuple and not self._keeps_fields
+        if may_wait and (newest := self._newest.get(ties)) is not None:
+            if newest.at <= at < newest.until:
+                newest.at, newest.seq, newest.is_put = at, entry.seq, False
+                return ()
+            self._put(ties, newest, book)
+        kept: Any = later.kept_fields(entry, "candidate") if self._keeps_fields else None
+        bans = self._note_all([at, entry.seq, kept], entry, ties, book)
+        if may_wait and not bans:
+            self._wait(at, entry.seq, ties, book)
+        return bans
+
+    def settle(self, book: Book) -> None:
+        """Put into the book what was held back."""
+        for ties, newest in self._newest.items():
+            self._put(ties, newest, book)
+        self._newest.clear()
+
+    def _wait(self, at: int, seq: int, ties: Sequence[str], book: Book) -> None:
+        """Hold back the next entries of these ties and this hour, unless a ban may want them."""
+        if any((book.get(f"t/{tie}") or _NO_REST)["rest"] is not None for tie in ties):
+            return
+        if len(self._newest) >= _MOST_WAITING:
+            self.settle(book)
+        self._newest[ties] = _Newest(at, seq, (at // HOUR_US + 1) * HOUR_US)
+
+    def _put(self, ties: Sequence[str], newest: _Newest, book: Book) -> None:
+        """Remember the last entry of an hour; no ban stands under these ties."""
+        if newest.is_put:
+            return
+        newest.is_put = True
+        at = newest.at
+        day, hour, sighting = at // DAY_US, _HOURS[at // HOUR_US % 24], [at, newest.seq, None]
+        for tie in ties:
+            slot = f"t/{tie}"
+            known = book.get(slot)
+            assert known is not None, f"one was noted under {tie} before others were held back"
+            if self._note_under(tie, day, hour, sighting, known, book):
+                book.put(slot, known)
+
+    def _note_all(
+        self, sighting: list[Any], entry: Entry, ties: Sequence[str], book: Book
+    ) -> list[tuple[str, list[str]]]:
+        at = entry.at
         day, hour = at // DAY_US, _HOURS[at // HOUR_US % 24]
         bans: list[tuple[str, list[str]]] = []
         for tie in ties:
@@ -82,15 +146,19 @@ class Sightings:
         book: Book,
     ) -> bool:
         """Remember an entry under one tie; say whether the tie's own slot changed."""
-        if day < known["day"]:
-            is_changed = self._note_older(tie, day, hour, sighting, known, book)
-        else:
-            if day > known["day"]:
-                self._turn(tie, day, known, book)
-            is_changed = _note_in(known["hours"], hour, sighting)
+        is_changed = self._note_under(tie, day, hour, sighting, known, book)
         if known["rest"] is not None:
             is_changed |= self._wake(tie, entry, known, book)
         return is_changed
+
+    def _note_under(
+        self, tie: str, day: int, hour: str, sighting: list[Any], known: dict[str, Any], book: Book
+    ) -> bool:
+        if day < known["day"]:
+            return self._note_older(tie, day, hour, sighting, known, book)
+        if day > known["day"]:
+            self._turn(tie, day, known, book)
+        return _note_in(known["hours"], hour, sighting)
 
     def rest(self, tie: str, bans: list[str], entry: Entry, book: Book) -> None:
         """Put bans to rest that the entry, or an earlier one of its day, has violated."""
@@ -120,6 +188,7 @@ class Sightings:
 
     def add_ban(self, ties: list[str], ban: str, book: Book) -> None:
         """List a ban under its ties."""
+        self.settle(book)
         for tie in ties:
             slot = f"t/{tie}"
             known = book.get(slot)
@@ -138,6 +207,7 @@ class Sightings:
         book: Book,
     ) -> list[tuple[int, int]]:
         """Return `(at, seq)`, sorted, of what fits, after `begins` and before `until`."""
+        assert not self._newest, "the ban that asks was listed, which puts what was held back"
         found: set[tuple[int, int]] = set()
         for tie in ties:
             for hours in self._days_since(tie, begins // DAY_US, book):
