@@ -288,27 +288,36 @@ class Candidates:
 
         return serves_still
 
-    @property
-    def rests_on(self) -> tuple[str, ...]:
-        """The paths of an event on which it rests what serves it, where that stays."""
-        voids = () if self._voids is None else self._voids.join.event_paths
-        return (*self.join.tied_paths, *voids)
+    def rests_on(self, *, wholly: bool) -> tuple[str, ...] | None:
+        """Return the paths of an event on which it rests what serves it, where that stays.
 
-    def resting(self, known: Known) -> Callable[[Entry, Book], Sequence[str] | None]:
+        `wholly`: whatever is kept; else where nothing is kept, or where ties say all. None where it
+        rests on more: how long ago, and whom it has served.
+        """
+        voids = () if self._voids is None else self._voids.join.event_paths
+        if not wholly:
+            return (*self.join.tied_paths, *voids)
+        if self._within is not None or self._single_use:
+            return None
+        newest = () if self._only_newest is None else self._only_newest.other_paths()
+        return (*self.join.tied_paths, *self.join.event_paths, *newest, *voids)
+
+    def resting(
+        self, known: Known, *, wholly: bool
+    ) -> Callable[[Entry, Book], Sequence[str] | None]:
         """Return what says on which slots it rests whether anything serves an event of a shape.
 
         As `kinds.base.Steady` has it, of events with the same values where this rests on them. It
-        stays where nothing is there that could serve them, and where all that is there would at
-        any later time.
+        stays where all that is there would be looked at at any later time, or nothing is there.
         """
-        look_under, is_simple = self.join.looking(known), self._is_simple
+        look_under, is_told = self.join.looking(known), wholly or self._is_simple
         voids_under = None if self._voids is None else self._voids.join.looking(known)
 
         def rests(event: Entry, book: Book) -> Sequence[str] | None:
             names = look_under(event)
             for name in names:
                 for kept in book.get(name) or ():
-                    if not is_simple or kept["at"] > event.at:
+                    if not is_told or kept["at"] > event.at:
                         return None
             return names if voids_under is None else (*names, *voids_under(event))
 

@@ -163,23 +163,14 @@ class Prior:
     def _steady(self, known: Known, population: Condition) -> Steady | None:
         """Return on what it rests whether events of this shape pass."""
         asked = [one for each in (self._pass_when, *self._lifted) if (one := narrowed(each, known))]
-        rests_on = [one.rests_on for one in self._candidates]
-        paths = steady_on(known, population, *asked, *rests_on)
-        if paths is None:
-            return None
-        resting = [one.resting(known) for one in self._candidates]
-
-        is_of_it = population.holds
-
-        def rests(event: Entry, book: Book) -> Sequence[str] | None:
-            if not is_of_it(event):
-                return ()
-            found = [each(event, book) for each in resting]
-            if None in found:
-                return None
-            return [slot for slots in found for slot in slots or ()]
-
-        return Steady(paths=paths, rests=rests)
+        for wholly in (True, False):
+            found = [one.rests_on(wholly=wholly) for one in self._candidates]
+            rests_on = [paths for paths in found if paths is not None]
+            paths = steady_on(known, population, *asked, *rests_on)
+            if paths is not None and len(rests_on) == len(found):
+                resting = [one.resting(known, wholly=wholly) for one in self._candidates]
+                return Steady(paths=paths, rests=_all_resting(population.holds, resting))
+        return None
 
     def _slots_of_shape(
         self, known: Known, population: Condition
@@ -317,6 +308,22 @@ class Prior:
     def tested(definition: Mapping[str, Any], view: View) -> Tested:
         """Say what was counted in the span."""
         return counted(view)
+
+
+def _all_resting(
+    is_of_it: Holds, resting: Sequence[Callable[[Entry, Book], Sequence[str] | None]]
+) -> Callable[[Entry, Book], Sequence[str] | None]:
+    """Return what says on which slots it rests whether all matches of an event are there."""
+
+    def rests(event: Entry, book: Book) -> Sequence[str] | None:
+        if not is_of_it(event):
+            return ()
+        found = [each(event, book) for each in resting]
+        if None in found:
+            return None
+        return [slot for slots in found for slot in slots or ()]
+
+    return rests
 
 
 def _filing(

@@ -153,7 +153,10 @@ def test_forgetting_at_any_time_changes_no_row(seed: int, monkeypatch: pytest.Mo
 
 
 def _rows(seed: int) -> Rows:
-    told = Memory([*all_lenses(shipped()).values(), lens(REGISTERED)], ledger="main")
+    bounded: dict[str, Any] = {**REGISTERED, "within": "PT2H"}
+    used_up: dict[str, Any] = {**REGISTERED, "single_use": True}
+    ours = [lens(each) for each in (REGISTERED, bounded, used_up)]
+    told = Memory([*all_lenses(shipped()).values(), *ours], ledger="main")
     for each in _acts(seed):
         told.read(*each)
     return told.dump()
@@ -185,10 +188,11 @@ def _act(chance: random.Random, agent: str) -> tuple[str, dict[str, Any]]:
     """Return an action and its fields: four calls to one thing that is filed."""
     tool = {"tool.name": chance.choice(("sql", "mail"))}
     model = {"model.provider": "acme", "model.name": chance.choice(("m1", "m2"))}
+    activity = {"data.processing_activity_id": chance.choice(("p1", "p2"))}
     target = {"target.id": chance.choice(("a", "b", "agent", "k1", "k2", "acme"))}
     if chance.random() < 0.8:
         key = {"auth.credential_id": chance.choice(("k1", "k2"))}
-        called = {**model, "data.classes": ["pii"], "data.purpose": "support"}
+        called = {**model, **activity, "data.classes": ["pii"], "data.purpose": "support"}
         calls = ("tool.invoke", {**tool, "tool.risk": "low"}), ("llm.call", called)
         action, fields = chance.choice(calls)
         return action, {**fields, **key}
@@ -197,6 +201,8 @@ def _act(chance: random.Random, agent: str) -> tuple[str, dict[str, Any]]:
         (
             ("tool.registered", tool),
             ("tool.removed", tool),
+            ("processing.activity_registered", {**activity, "processing.purposes": ["support"]}),
+            ("processing.activity_changed", {**activity, "processing.purposes": ["sales"]}),
             ("model.registered", model),
             ("model.removed", model),
             ("agent.registered", {"agent.owner": "dan", **target}),
