@@ -31,7 +31,7 @@ from compliance.kinds.base import (
 from compliance.people import Act, act_of
 
 MOST_WATCHED: Final = 16_384
-"""Slots of one lens on which verdicts rest."""
+"""Verdicts that rest on slots of one lens, each as often as it does."""
 
 _NOBODY: Final[Mapping[tuple[int, Any], dict[Any, Any]]] = {}
 
@@ -66,6 +66,8 @@ class MemoryBook:
         self.items: dict[str, Item] = {}
         self.watched: dict[str, dict[tuple[int, Any], dict[Any, Any]]] = {}
         """By slot, the verdicts that rest on it: where each stands, and under which values."""
+        self._watches = 0
+        """How many were put there since it was empty."""
 
     @property
     def clock(self) -> int:
@@ -206,14 +208,16 @@ class MemoryBook:
 
     def watch(self, slots: Iterable[str], by_values: dict[Any, Any], values: Any) -> None:
         """Take what stands under `values` out once something is filed in one of the slots."""
-        if len(self.watched) > MOST_WATCHED:
+        if self._watches > MOST_WATCHED:
             self.forget_verdicts()
         for slot in slots:
             self.watched.setdefault(slot, {})[id(by_values), values] = by_values
+            self._watches += 1
 
     def forget_verdicts(self) -> None:
         """Have all verdicts found anew, of other lenses as well."""
         self.watched.clear()
+        self._watches = 0
         self.timer.forgotten += 1
 
     def look_ahead(self, slots: Iterable[str]) -> None:
